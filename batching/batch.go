@@ -1,0 +1,116 @@
+package batching
+
+import (
+	"context"
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// batch is one batch, from the moment its members leave the queue until they have their answers.
+type batch[K comparable, Req, Resp any] struct {
+	ctx    batchContext
+	cancel context.CancelFunc
+	live   atomic.Int64 // members whose callers still wait
+
+	prev, next *batch[K, Req, Resp] // in core.running
+	cfg        *Config              // as it was when the batch was taken
+	key        K
+	items      []*item[K, Req, Resp]
+	stage      stage
+	hasSlot    bool
+	started    time.Duration
+	waits      time.Duration // sum over the members
+	event      BatchEvent
+}
+
+// batchContext is the context of a batch. Beside the deadline and the cancellation it carries only the mark by
+// which Do sees that it is called from inside the run function.
+type batchContext struct {
+	context.Context
+	owner any
+}
+
+func (c *batchContext) Value(key any) any {
+	if key == c.owner {
+		return key
+	}
+	return c.Context.Value(key)
+}
+
+// take makes a batch of the lane's first requests, in their order, and takes a slot for it. Called under mu.
+func (c *core[K, Req, Resp]) take(l *lane[K, Req, Resp], reason Reason) *batch[K, Req, Resp] {
+	b := &batch[K, Req, Resp]{cfg: c.cfg, key: l.key}
+	if n := len(c.spares); n > 0 {
+		b.items = c.spares[n-1]
+		c.spares = c.spares[:n-1]
+	}
+	weight, maxWeight, latest := int64(0), int64(c.cfg.MaxWeight), time.Duration(math.MinInt64)
+	for l.q.n > 0 && len(b.items) < c.cfg.MaxSize {
+		it := l.q.head
+		// A request that is too heavy alone was let in before the bound was lowered: it goes alone.
+		if maxWeight > 0 && len(b.items) > 0 && weight > maxWeight-it.weight {
+			reason = ReasonWeight
+			break
+		}
+		c.unqueue(it)
+		it.batch = b
+		it.state.Store(stateRunning)
+		b.items = append(b.items, it)
+		weight += it.weight
+		latest = max(latest, it.deadline)
+	}
+	cost := int64(len(b.items))
+	switch {
+	case len(b.items) == c.cfg.MaxSize:
+		reason = ReasonSize
+	case maxWeight > 0 && weight >= maxWeight:
+		reason = ReasonWeight
+	}
+	if maxWeight > 0 {
+		cost = weight
+	}
+	if l.q.n > 0 { // otherwise the lane is gone already
+		c.backlog.charge(l, cost, c.quantum())
+	}
+	b.event.Reason = reason
+	b.live.Store(int64(len(b.items)))
+	b.ctx.owner = c
+	if latest == noDeadline {
+		b.ctx.Context, b.cancel = context.WithCancel(context.Background())
+	} else {
+		b.ctx.Context, b.cancel = context.WithDeadline(context.Background(), c.start.Add(latest))
+	}
+	b.link(&c.running)
+	b.hasSlot = true
+	c.stats.InFlight++
+	c.stats.Running += len(b.items)
+	return b
+}
+
+// leave counts a member out, and cancels the run when it was the last.
+func (b *batch[K, Req, Resp]) leave() {
+	if b.live.Add(-1) == 0 {
+		b.cancel()
+	}
+}
+
+func (b *batch[K, Req, Resp]) link(list **batch[K, Req, Resp]) {
+	b.next = *list
+	if b.next != nil {
+		b.next.prev = b
+	}
+	*list = b
+}
+
+func (b *batch[K, Req, Resp]) unlink(list **batch[K, Req, Resp]) {
+	if b.prev != nil {
+		b.prev.next = b.next
+	} else {
+		*list = b.next
+	}
+	if b.next != nil {
+		b.next.prev = b.prev
+	}
+	b.prev, b.next = nil, nil
+}

@@ -1,0 +1,122 @@
+package batching_test
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/scalable-ai/patterns/batching"
+)
+
+const (
+	benchCallers = 256
+	benchSize    = 64
+)
+
+// free is a model that costs nothing, so that what is measured is the machinery.
+func free(_ context.Context, reqs []int) ([]int, error) { return reqs, nil }
+
+// callers runs do from benchCallers goroutines and reports the time per item.
+func callers(b *testing.B, newContext func() (context.Context, context.CancelFunc), do batching.Func[int, int]) {
+	b.Helper()
+	b.ReportAllocs()
+	b.SetParallelism(max(1, benchCallers/runtime.GOMAXPROCS(0)))
+	b.RunParallel(func(pb *testing.PB) {
+		ctx, cancel := newContext()
+		defer cancel()
+		for i := 0; pb.Next(); i++ {
+			if got, err := do(ctx, i); err != nil || got != i {
+				b.Errorf("Do(%d) = %d, %v", i, got, err)
+				return
+			}
+		}
+	})
+}
+
+func background() (context.Context, context.CancelFunc) { return context.Background(), func() {} }
+
+func cancellable() (context.Context, context.CancelFunc) {
+	return context.WithCancel(context.Background())
+}
+
+// BenchmarkDo compares the batcher with what one would write by hand. ns/op is the time per item.
+func BenchmarkDo(b *testing.B) {
+	cfg := batching.Config{MaxSize: benchSize, MaxWait: time.Millisecond}
+	run := func(b *testing.B, newContext func() (context.Context, context.CancelFunc)) {
+		batcher, err := batching.New(free, cfg)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer batcher.Close()
+		callers(b, newContext, batcher.Do)
+		b.ReportMetric(batcher.Stats().MeanBatchSize(), "items/batch")
+	}
+	b.Run("batcher", func(b *testing.B) { run(b, background) })
+	b.Run("batcher-cancellable", func(b *testing.B) { run(b, cancellable) })
+	b.Run("naive-channel", func(b *testing.B) {
+		naive := newNaive(cfg.MaxSize, cfg.MaxWait)
+		defer naive.close()
+		callers(b, background, naive.do)
+		b.ReportMetric(float64(naive.items)/float64(naive.batches), "items/batch")
+	})
+}
+
+// naive is the batcher that one writes by hand: a goroutine that collects from a channel with a timer and answers over
+// a channel per request. No cancellation, no errors per item, no stats.
+type naive struct {
+	calls          chan naiveCall
+	stopped        chan struct{}
+	items, batches int
+}
+
+type naiveCall struct {
+	req  int
+	resp chan int
+}
+
+func newNaive(size int, wait time.Duration) *naive {
+	n := &naive{calls: make(chan naiveCall), stopped: make(chan struct{})}
+	go n.loop(size, wait)
+	return n
+}
+
+func (n *naive) do(_ context.Context, req int) (int, error) {
+	call := naiveCall{req, make(chan int, 1)}
+	n.calls <- call
+	return <-call.resp, nil
+}
+
+func (n *naive) loop(size int, wait time.Duration) {
+	defer close(n.stopped)
+	timer := time.NewTimer(wait)
+	batch := make([]naiveCall, 0, size)
+	reqs := make([]int, 0, size)
+	for call := range n.calls {
+		batch, reqs = append(batch[:0], call), append(reqs[:0], call.req)
+		timer.Reset(wait)
+	collect:
+		for len(batch) < size {
+			select {
+			case call, ok := <-n.calls:
+				if !ok {
+					break collect
+				}
+				batch, reqs = append(batch, call), append(reqs, call.req)
+			case <-timer.C:
+				break collect
+			}
+		}
+		resps, _ := free(context.Background(), reqs)
+		for i, call := range batch {
+			call.resp <- resps[i]
+		}
+		n.items += len(batch)
+		n.batches++
+	}
+}
+
+func (n *naive) close() {
+	close(n.calls)
+	<-n.stopped
+}

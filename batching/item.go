@@ -1,0 +1,99 @@
+package batching
+
+import (
+	"context"
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// The life of a request. The changes into and out of blocked and queued are made under core.mu. A running
+// request is taken by a compare-and-swap, either by the worker that has its result (done) or by its caller that
+// goes away (left), so that exactly one of them decides the outcome.
+const (
+	stateNew     uint32 = iota
+	stateBlocked        // waits for room in the queue
+	stateQueued         // in its lane
+	stateRunning        // in a batch
+	stateDone           // has its outcome; the wake-up is on its way
+	stateLeft           // the caller went away while the batch ran
+	stateDropped        // the caller's context had ended when the batch was about to run
+)
+
+const noDeadline = time.Duration(math.MaxInt64)
+
+// item is one request and the place where its caller waits. Items of Do are pooled: whoever takes the wake-up, or
+// removes a queued item, returns it; an item that its caller left running is left to the garbage collector,
+// because the worker still looks at it.
+type item[K comparable, Req, Resp any] struct {
+	prev, next *item[K, Req, Resp] // in the lane or in the waiting room
+	lane       *lane[K, Req, Resp]
+	batch      *batch[K, Req, Resp]
+	group      *group        // the DoAll it belongs to, or nil
+	wake       chan struct{} // one slot; nil if there is a group
+
+	state    atomic.Uint32
+	answered bool            // resp and err are set
+	key      K               // for the lane, while it is blocked
+	ctx      context.Context // nil if it cannot be cancelled
+	arrived  time.Duration   // since core.start, as all times here
+	deadline time.Duration   // of ctx, or noDeadline
+	weight   int64
+
+	req  Req
+	resp Resp
+	err  error
+}
+
+// group is the one wake-up for all items of a DoAll.
+type group struct {
+	pending atomic.Int64
+	wake    chan struct{} // one slot
+}
+
+// deliver wakes the caller. The item belongs to the caller from then on.
+func (it *item[K, Req, Resp]) deliver() {
+	if g := it.group; g != nil {
+		if g.pending.Add(-1) == 0 {
+			g.wake <- struct{}{}
+		}
+		return
+	}
+	it.wake <- struct{}{}
+}
+
+// fifo is a doubly linked list through the items' own links: removal from the middle costs the same as from the
+// head, and nothing allocates.
+type fifo[K comparable, Req, Resp any] struct {
+	head, tail *item[K, Req, Resp]
+	n          int
+	weight     int64
+}
+
+func (q *fifo[K, Req, Resp]) push(it *item[K, Req, Resp]) {
+	it.prev, it.next = q.tail, nil
+	if q.tail != nil {
+		q.tail.next = it
+	} else {
+		q.head = it
+	}
+	q.tail = it
+	q.n++
+	q.weight += it.weight
+}
+
+func (q *fifo[K, Req, Resp]) remove(it *item[K, Req, Resp]) {
+	if it.prev != nil {
+		it.prev.next = it.next
+	} else {
+		q.head = it.next
+	}
+	if it.next != nil {
+		it.next.prev = it.prev
+	} else {
+		q.tail = it.prev
+	}
+	it.prev, it.next = nil, nil
+	q.n--
+	q.weight -= it.weight
+}
