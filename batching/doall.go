@@ -29,7 +29,7 @@ func (c *core[K, Req, Resp]) doAll(ctx context.Context, keys []K, reqs []Req, ma
 		if keys != nil {
 			key = keys[i]
 		}
-		c.prepare(&items[i], ctx, key, req, weight, now)
+		c.prepare(ctx, &items[i], key, req, weight, now)
 		items[i].group = g
 		total += min(weight, math.MaxInt64-total)
 		heaviest = max(heaviest, weight)

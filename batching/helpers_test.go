@@ -2,7 +2,9 @@ package batching_test
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,4 +139,22 @@ func checkBooks(t *testing.T, s batching.Stats) {
 	require.Zero(t, s.QueuedWeight)
 	f := s.Flushes
 	require.Equal(t, s.Batches, f.Size+f.Weight+f.Wait+f.Slot+f.Deadline+f.Flush+f.Close)
+}
+
+var errModel = errors.New("model: out of memory")
+
+// sleepyContext has ended, by what Err says, before Done tells those who wait.
+type sleepyContext struct {
+	context.Context
+	ended atomic.Bool
+	done  chan struct{}
+}
+
+func (c *sleepyContext) Done() <-chan struct{} { return c.done }
+
+func (c *sleepyContext) Err() error {
+	if c.ended.Load() {
+		return context.Canceled
+	}
+	return nil
 }

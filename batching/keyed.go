@@ -43,7 +43,7 @@ func checkKey[K comparable](key K) (err error) {
 			err = fmt.Errorf("%w: key: %v", ErrBadRequest, v)
 		}
 	}()
-	if key != key { //nolint:staticcheck // that is how a NaN is found
+	if key != key { // a NaN
 		return fmt.Errorf("%w: key %v is not equal to itself", ErrBadRequest, key)
 	}
 	return nil

@@ -32,7 +32,7 @@ func (c *core[K, Req, Resp]) weigh(req Req) (int64, error) {
 }
 
 // prepare fills in a new item.
-func (c *core[K, Req, Resp]) prepare(it *item[K, Req, Resp], ctx context.Context, key K, req Req, weight int64, now time.Duration) {
+func (c *core[K, Req, Resp]) prepare(ctx context.Context, it *item[K, Req, Resp], key K, req Req, weight int64, now time.Duration) {
 	it.key, it.req, it.weight, it.arrived = key, req, weight, now
 	it.deadline = noDeadline
 	if ctx.Done() != nil {
@@ -78,7 +78,7 @@ func (c *core[K, Req, Resp]) do(ctx context.Context, key K, req Req) (Resp, erro
 		return none, err
 	}
 	it := c.itemPool.Get().(*item[K, Req, Resp])
-	c.prepare(it, ctx, key, req, weight, c.now())
+	c.prepare(ctx, it, key, req, weight, c.now())
 
 	c.mu.Lock()
 	if err := c.reject(1, weight, weight); err != nil {
