@@ -68,6 +68,22 @@ func TestQueueWeight(t *testing.T) {
 	}, batching.WithWeight(identity))
 }
 
+// Callers that waited for room when the configuration began to reject are not overtaken, and nobody joins them.
+func TestRejectsBehindThoseWhoWait(t *testing.T) {
+	cfg := batching.Config{MaxSize: 8, MaxWeight: 10, MaxQueueWeight: 12}
+	bubble(t, cfg, func(t *testing.T, b *batching.Batcher[int, int], m *model) {
+		busy(t, b, m, 10*ms)
+		first := async(t.Context(), b.Do, 8)
+		heavy := async(t.Context(), b.Do, 7)
+		cfg.RejectWhenFull = true
+		require.NoError(t, b.Reconfigure(cfg))
+		_, err := b.Do(t.Context(), 1) // would fit
+		require.ErrorIs(t, err, batching.ErrQueueFull)
+		answered(t, first, 8)
+		answered(t, heavy, 7)
+	}, batching.WithWeight(identity))
+}
+
 // A caller that waits for room for a heavy request and goes away lets those behind it in.
 func TestBlockedHeadLeaves(t *testing.T) {
 	cfg := batching.Config{MaxSize: 8, MaxWeight: 10, MaxQueueWeight: 12}

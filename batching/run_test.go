@@ -221,6 +221,24 @@ func TestBisectIsolatesAPanic(t *testing.T) {
 	})
 }
 
+// A run that answers wrongly as a whole leaves nothing of its item errors behind when its requests run again.
+func TestBisectForgetsTheEarlierRun(t *testing.T) {
+	runs := 0
+	run := func(_ context.Context, reqs []int) ([]int, error) {
+		runs++
+		if runs == 1 {
+			return nil, batching.ItemErrors{errModel, nil} // an error for one, and no result for the other
+		}
+		return reqs, nil
+	}
+	withRun(t, run, batching.Config{MaxExtraRuns: 2}, func(t *testing.T, b *batching.Batcher[int, int]) {
+		resps, err := b.DoAll(t.Context(), upTo(2))
+		require.NoError(t, err)
+		require.Equal(t, upTo(2), resps)
+		require.Equal(t, 3, runs)
+	})
+}
+
 // A batch that failed because nobody waits for it any more is not run again.
 func TestNoBisectForNobody(t *testing.T) {
 	runs := 0

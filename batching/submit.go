@@ -58,12 +58,14 @@ func (c *core[K, Req, Resp]) reject(n int, total, heaviest int64) error {
 	if !cfg.RejectWhenFull {
 		return nil
 	}
-	for !c.fits(n, total) {
+	// Callers may wait for room from before a Reconfigure: nobody overtakes them.
+	for c.room.n > 0 || !c.fits(n, total) {
 		if !c.free() || c.backlog.turn == nil {
 			c.stats.Drops.Rejected += uint64(n)
 			return ErrQueueFull
 		}
 		c.dispatch(c.backlog.pick(c.quantum()), ReasonSlot) // what waits for company makes room
+		c.refill()
 	}
 	return nil
 }

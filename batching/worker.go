@@ -152,16 +152,21 @@ func (c *core[K, Req, Resp]) runSome(b *batch[K, Req, Resp], items []*item[K, Re
 			return fmt.Errorf("%w: %d item errors for %d requests: %w", ErrResultCount, len(each), n, err), true
 		}
 	}
+	if len(resps) != n { // then all must have failed
+		for i := range items {
+			if each == nil || each[i] == nil {
+				return fmt.Errorf("%w: %d results for %d requests", ErrResultCount, len(resps), n), true
+			}
+		}
+	}
+	// From here on all have their outcome. Nothing may be set before: bisection may run the items again.
 	for i, it := range items {
-		switch {
-		case each != nil && each[i] != nil:
+		it.answered = true
+		if each != nil && each[i] != nil {
 			it.err = each[i]
-		case len(resps) != n:
-			return fmt.Errorf("%w: %d results for %d requests", ErrResultCount, len(resps), n), true
-		default:
+		} else {
 			it.resp = resps[i]
 		}
-		it.answered = true
 	}
 	return err, false
 }
