@@ -20,6 +20,7 @@ type batch[K comparable, Req, Resp any] struct {
 	stage      stage
 	hasSlot    bool
 	started    time.Duration
+	soonest    time.Duration // when it may be over, if the policy is Deadline
 	waits      time.Duration // sum over the members
 	event      BatchEvent
 }
@@ -38,31 +39,67 @@ func (c *batchContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// take makes a batch of the lane's first requests, in their order, and takes a slot for it. Called under mu.
+// take makes a batch of requests of the lane, in the order of their class and arrival or as the policy chooses, and takes a
+// slot for it. It returns nil if the policy drops all of them. Called under mu.
 func (c *core[K, Req, Resp]) take(l *lane[K, Req, Resp], reason Reason) *batch[K, Req, Resp] {
+	timed := c.deadlines()
+	var now time.Duration
+	if timed {
+		now = c.now()
+		if c.dropLost(l, now); l.q.n == 0 {
+			return nil
+		}
+	}
 	b := &batch[K, Req, Resp]{cfg: c.cfg, key: l.key}
 	if n := len(c.spares); n > 0 {
 		b.items = c.spares[n-1]
 		c.spares = c.spares[:n-1]
 	}
 	weight, maxWeight, latest := int64(0), int64(c.cfg.MaxWeight), time.Duration(math.MinInt64)
-	for l.q.n > 0 && len(b.items) < c.cfg.MaxSize {
-		it := l.q.head
+	limit := c.sizeLimit()
+	first, top, mixed := c.turn(l)
+	lower := false
+	add := func(it *item[K, Req, Resp]) bool {
 		// A request that is too heavy alone was let in before the bound was lowered: it goes alone.
 		if maxWeight > 0 && len(b.items) > 0 && weight > maxWeight-it.weight {
 			reason = ReasonWeight
-			break
+			return false
 		}
 		c.unqueue(it)
+		lower = lower || it.class < top
 		it.batch = b
 		it.state.Store(stateRunning)
 		b.items = append(b.items, it)
 		weight += it.weight
 		latest = max(latest, it.deadline)
+		return len(b.items) < limit
+	}
+	if timed {
+		c.choose(l, now, first, add)
+		n := 0
+		for _, it := range b.items {
+			if it.class >= c.elite.level {
+				n++
+			}
+		}
+		c.elite.took(n)
+		b.soonest = now + c.latency.fast(c.latency.size(c.cfg.paddedSize(len(b.items)), weight))
+	} else {
+		cl := &l.q.list[first]
+		for more, n := true, cl.q.n; more && n > 0; n-- {
+			more = add(cl.q.head)
+		}
+		for l.q.n > 0 && len(b.items) < limit && add(l.q.head()) {
+		}
+	}
+	if lower {
+		c.leftOut = 0
+	} else if mixed {
+		c.leftOut++
 	}
 	cost := int64(len(b.items))
 	switch {
-	case len(b.items) == c.cfg.MaxSize:
+	case len(b.items) == limit:
 		reason = ReasonSize
 	case maxWeight > 0 && weight >= maxWeight:
 		reason = ReasonWeight
@@ -86,6 +123,14 @@ func (c *core[K, Req, Resp]) take(l *lane[K, Req, Resp], reason Reason) *batch[K
 	c.stats.InFlight++
 	c.stats.Running += len(b.items)
 	return b
+}
+
+// turn says with which of the lane's classes the next batch begins, which is the highest, and whether there are others.
+func (c *core[K, Req, Resp]) turn(l *lane[K, Req, Resp]) (first, top int, mixed bool) {
+	if c.leftOut >= c.cfg.ClassTurn {
+		first = l.q.oldest()
+	}
+	return first, l.q.list[0].level, len(l.q.list) > 1
 }
 
 // leave counts a member out, and cancels the run when it was the last.

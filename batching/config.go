@@ -11,6 +11,7 @@ const (
 	DefaultMaxSize     = 32
 	DefaultConcurrency = 1
 	DefaultMaxQueue    = 1024 // or 16 times MaxSize, whichever is more
+	DefaultClassTurn   = 16
 )
 
 // Config says when a batch is full, how long a request may wait for company and how much may wait. The zero
@@ -25,11 +26,16 @@ type Config struct {
 	// WithWeight. Default: no bound.
 	MaxWeight int
 
+	// Policy decides when a batch goes and which requests it takes: Window(), AIMD(target) or Deadline(slo).
+	// Default: Window().
+	Policy Policy
+
 	// MaxWait is the longest a request waits for company while a slot is free. A batch goes sooner when it
 	// is full. While all slots are busy requests wait for a slot, however long that takes, and all that wait go
 	// the moment one is free. A request with a deadline spends at most half of its time waiting for
 	// company. Default: 0, which is to dispatch at once when a slot is free; batches then form only while the model
-	// is busy, which is when they pay.
+	// is busy, which is when they pay. The policy Deadline waits for company only if that pays, see there, and then no longer than MaxWait
+	// if that is set.
 	MaxWait time.Duration
 
 	// Concurrency is the number of slots: batches that may run at the same time. Default: DefaultConcurrency.
@@ -46,6 +52,11 @@ type Config struct {
 	// RejectWhenFull makes a request that finds no room in the queue fail with ErrQueueFull. Default: it
 	// waits for room, in the order of arrival, until its context ends.
 	RejectWhenFull bool
+
+	// ClassTurn is the ageing of priorities, see WithPriority: after so many batches in a row that took nothing of the lower classes
+	// though they had requests waiting, the next begins with the class of the oldest request, whatever it is. Default: DefaultClassTurn, which leaves low
+	// classes one batch of 17 at the least.
+	ClassTurn int
 
 	// AllowedSizes, ascending, are the only batch sizes that run is given: a smaller batch is filled up to the
 	// next of them with requests made by WithPad, whose results are thrown away. For models compiled for fixed shapes.
@@ -75,6 +86,7 @@ func (c Config) withDefaults(weighted, padded bool) (Config, error) {
 		{"MaxSize", int64(c.MaxSize)},
 		{"MaxWeight", int64(c.MaxWeight)},
 		{"MaxWait", int64(c.MaxWait)},
+		{"ClassTurn", int64(c.ClassTurn)},
 		{"Concurrency", int64(c.Concurrency)},
 		{"MaxQueue", int64(c.MaxQueue)},
 		{"MaxQueueWeight", int64(c.MaxQueueWeight)},
@@ -83,6 +95,9 @@ func (c Config) withDefaults(weighted, padded bool) (Config, error) {
 		if f.value < 0 {
 			return c, fmt.Errorf("batching: Config.%s is negative: %d", f.name, f.value)
 		}
+	}
+	if err := c.Policy.check(); err != nil {
+		return c, err
 	}
 	for i, n := range c.AllowedSizes {
 		if n < 1 || i > 0 && n <= c.AllowedSizes[i-1] {
@@ -98,6 +113,9 @@ func (c Config) withDefaults(weighted, padded bool) (Config, error) {
 		if largest > 0 {
 			c.MaxSize = largest
 		}
+	}
+	if c.ClassTurn == 0 {
+		c.ClassTurn = DefaultClassTurn
 	}
 	if c.Concurrency == 0 {
 		c.Concurrency = DefaultConcurrency

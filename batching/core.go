@@ -31,7 +31,13 @@ type core[K comparable, Req, Resp any] struct {
 	lanes    map[K]*lane[K, Req, Resp] // those in backlog; Keyed only
 	mostKeys int                       // in lanes since it was made
 	backlog  backlog[K, Req, Resp]
-	room     fifo[K, Req, Resp] // callers that wait for room in the queue, in order
+	room     classes[K, Req, Resp] // callers that wait for room in the queue, in order
+	aimd     aimd
+	latency  *latency      // nil if the policy is not Deadline
+	longest  time.Duration // no batch is expected to take longer
+	elite    elite
+	leftOut  int                // batches in a row that took nothing of the lower classes that waited
+	failed   fifo[K, Req, Resp] // have their error, and are told when mu is free
 	running  *batch[K, Req, Resp]
 	workers  int                     // goroutines
 	spares   [][]*item[K, Req, Resp] // batch.items for reuse
@@ -58,6 +64,7 @@ func newCore[K comparable, Req, Resp any](
 		return nil, err
 	}
 	c := &core[K, Req, Resp]{run: run, opts: o, keyed: keyed, cfg: &cfg, start: time.Now()}
+	c.adopt(cfg)
 	c.itemPool.New = func() any { return &item[K, Req, Resp]{wake: make(chan struct{}, 1)} }
 	if keyed {
 		c.lanes = make(map[K]*lane[K, Req, Resp])
@@ -90,27 +97,37 @@ func (c *core[K, Req, Resp]) fits(n int, weight int64) bool {
 // calls kick afterwards.
 func (c *core[K, Req, Resp]) admit(it *item[K, Req, Resp]) {
 	c.stats.Accepted++
-	if c.room.head == nil && c.fits(1, it.weight) {
+	if (c.mayEnter(it.class) && c.fits(1, it.weight)) || c.evict(1, it.weight, it.class) {
 		c.enqueue(it)
 		return
 	}
 	it.state.Store(stateBlocked)
-	c.room.push(it)
+	c.room.push(it, false)
 	c.stats.Blocked++
+}
+
+// mayEnter reports whether nobody waits for room whom a request of that class must not overtake.
+func (c *core[K, Req, Resp]) mayEnter(class int) bool {
+	head := c.room.head()
+	return head == nil || head.class < class
 }
 
 // enqueue puts the item into its lane, and dispatches the lane if that made it full and a slot is free.
 func (c *core[K, Req, Resp]) enqueue(it *item[K, Req, Resp]) {
 	l := c.laneOf(it.key)
 	it.lane = l
+	it.target = c.cfg.Policy.targetOf(it.arrived, it.deadline)
 	it.state.Store(stateQueued)
-	l.q.push(it)
+	if c.deadlines() {
+		c.elite.arrived(it.class, it.arrived, c.cfg.Policy.target)
+	}
+	l.q.push(it, c.deadlines())
 	c.stats.Queued++
 	c.stats.QueuedWeight += it.weight
-	if due := c.due(it); l.q.n == 1 {
+	if due := c.due(l, it); l.q.n == 1 {
 		l.due = due
 		c.backlog.add(l, c.quantum())
-	} else if due < l.due {
+	} else if due != l.due {
 		c.backlog.setDue(l, due)
 	}
 	for c.free() && c.full(l) {
@@ -121,7 +138,7 @@ func (c *core[K, Req, Resp]) enqueue(it *item[K, Req, Resp]) {
 // refill moves callers from the waiting room into the queue, as far as it has room.
 func (c *core[K, Req, Resp]) refill() {
 	// Into an empty queue goes what a lowered bound would keep out for ever.
-	for it := c.room.head; it != nil && (c.stats.Queued == 0 || c.fits(1, it.weight)); it = c.room.head {
+	for it := c.room.head(); it != nil && (c.stats.Queued == 0 || c.fits(1, it.weight)); it = c.room.head() {
 		c.room.remove(it)
 		c.stats.Blocked--
 		c.enqueue(it)
@@ -133,17 +150,24 @@ func (c *core[K, Req, Resp]) refill() {
 func (c *core[K, Req, Resp]) kick() {
 	for {
 		c.refill()
-		if !c.free() || c.backlog.turn == nil {
-			return
-		}
-		// With many keys the queue can be full though no lane is: it must not turn callers away while a slot is free.
-		full := c.room.n > 0 || !c.fits(1, 1)
-		if !c.draining && c.cfg.MaxWait > 0 && !full {
+		if !c.free() || c.backlog.turn == nil || c.waits() {
 			c.arm()
 			return
 		}
 		c.dispatch(c.backlog.pick(c.quantum()), c.slotReason())
 	}
+}
+
+// waits reports whether requests may wait for company though a slot is free.
+func (c *core[K, Req, Resp]) waits() bool {
+	// With many keys the queue can be full though no lane is: it must not turn callers away while a slot is free.
+	if c.draining || c.room.n > 0 || !c.fits(1, 1) {
+		return false
+	}
+	if c.deadlines() {
+		return c.stats.InFlight > 0 && c.latency.known()
+	}
+	return c.cfg.MaxWait > 0
 }
 
 func (c *core[K, Req, Resp]) laneOf(key K) *lane[K, Req, Resp] {
@@ -190,12 +214,26 @@ func (c *core[K, Req, Resp]) unqueue(it *item[K, Req, Resp]) {
 
 // full reports whether waiting could add nothing to the lane's next batch.
 func (c *core[K, Req, Resp]) full(l *lane[K, Req, Resp]) bool {
-	return l.q.n >= c.cfg.MaxSize || c.cfg.MaxWeight > 0 && l.q.weight >= int64(c.cfg.MaxWeight)
+	return l.q.n >= c.sizeLimit() || c.cfg.MaxWeight > 0 && l.q.weight >= int64(c.cfg.MaxWeight)
 }
 
-// due is when the request has waited for company long enough. Of the time that its deadline leaves it spends at
+// due is when something has to be done for the lane, to which the request has just been added.
+func (c *core[K, Req, Resp]) due(l *lane[K, Req, Resp], added *item[K, Req, Resp]) time.Duration {
+	switch {
+	case !c.deadlines() && l.q.n == 1:
+		return c.waited(added)
+	case !c.deadlines():
+		return min(l.due, c.waited(added))
+	case c.free() && c.waits():
+		return min(c.hold(l, added.arrived), c.loses(l))
+	default:
+		return c.loses(l)
+	}
+}
+
+// waited is when the request has waited for company long enough. Of the time that its deadline leaves it spends at
 // most one half with waiting, so that a long MaxWait does not let it expire before an idle model.
-func (c *core[K, Req, Resp]) due(it *item[K, Req, Resp]) time.Duration {
+func (c *core[K, Req, Resp]) waited(it *item[K, Req, Resp]) time.Duration {
 	wait := c.cfg.MaxWait
 	if it.deadline != noDeadline {
 		wait = min(wait, (it.deadline-it.arrived)/2)
@@ -203,10 +241,12 @@ func (c *core[K, Req, Resp]) due(it *item[K, Req, Resp]) time.Duration {
 	return it.arrived + wait
 }
 
-// dispatch starts a worker with a batch from the lane. There must be a free slot.
+// dispatch starts a worker with a batch from the lane, unless all its requests are lost. There must be a free slot.
 func (c *core[K, Req, Resp]) dispatch(l *lane[K, Req, Resp], reason Reason) {
-	c.workers++
-	go c.work(c.take(l, reason))
+	if b := c.take(l, reason); b != nil {
+		c.workers++
+		go c.work(b)
+	}
 }
 
 // dispatchAll uses all free slots for whatever is queued.
@@ -227,7 +267,7 @@ func (c *core[K, Req, Resp]) release(b *batch[K, Req, Resp]) {
 // next is what a worker does whose batch is over: it returns the batch for which its slot is used next, or nil.
 func (c *core[K, Req, Resp]) next(done *batch[K, Req, Resp]) *batch[K, Req, Resp] {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	if len(c.spares) < c.cfg.Concurrency {
 		clear(done.items)
 		c.spares = append(c.spares, done.items[:0])
@@ -237,7 +277,7 @@ func (c *core[K, Req, Resp]) next(done *batch[K, Req, Resp]) *batch[K, Req, Resp
 		wasBusy := !c.free()
 		c.release(done)
 		// If a slot has been free all along, the lanes that are left wait for company, and may go on to.
-		if wasBusy && c.free() && c.backlog.turn != nil {
+		for wasBusy && c.free() && b == nil && c.backlog.turn != nil {
 			b = c.take(c.backlog.pick(c.quantum()), c.slotReason())
 		}
 		c.kick()
@@ -259,10 +299,13 @@ func (c *core[K, Req, Resp]) slotReason() Reason {
 // arm sets the timer for the lane that is due first. It may be set too early already, by a request that is gone: it then
 // finds nothing due and is set again. That is cheaper than to set it at each change.
 func (c *core[K, Req, Resp]) arm() {
-	if !c.free() || len(c.backlog.byDue) == 0 {
+	if len(c.backlog.byDue) == 0 || !c.free() && !c.deadlines() {
 		return
 	}
 	due := max(c.backlog.byDue[0].due, 1)
+	if due == noDeadline {
+		return
+	}
 	if c.armedFor != 0 && c.armedFor <= due {
 		return
 	}
@@ -274,29 +317,24 @@ func (c *core[K, Req, Resp]) arm() {
 	}
 }
 
-// onTimer dispatches the lanes that are due, while there are free slots. When there are none it does nothing: the
-// requests go with the next slot that becomes free.
+// onTimer dispatches the lanes that are due, while there are free slots. When there are none the requests go with the next slot that
+// becomes free, but for those that are lost by then.
 func (c *core[K, Req, Resp]) onTimer() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	c.armedFor = 0
 	now := c.now()
-	for c.free() && len(c.backlog.byDue) > 0 {
+	for (c.free() || c.deadlines()) && len(c.backlog.byDue) > 0 {
 		l := c.backlog.byDue[0]
 		if l.due > now {
 			break
 		}
-		// The lane's bound may be that of a request that has left. With a slot free a lane is never full, so the
-		// search is short.
-		reason, due := ReasonWait, time.Duration(math.MaxInt64)
-		for it := l.q.head; it != nil; it = it.next {
-			if d := c.due(it); d < due {
-				due, reason = d, ReasonWait
-				if d < it.arrived+c.cfg.MaxWait {
-					reason = ReasonDeadline
-				}
+		if c.deadlines() {
+			if c.dropLost(l, now); l.q.n == 0 {
+				continue
 			}
 		}
+		due, reason := c.dueNow(l, now)
 		if due > now {
 			c.backlog.setDue(l, due)
 			continue
@@ -304,6 +342,34 @@ func (c *core[K, Req, Resp]) onTimer() {
 		c.dispatch(l, reason)
 	}
 	c.kick()
+	c.checkIdle()
+}
+
+// dueNow is when something has to be done for the lane, found anew: its bound may be that of a request that has left. With a slot free
+// a lane is never full, so the search is short.
+func (c *core[K, Req, Resp]) dueNow(l *lane[K, Req, Resp], now time.Duration) (time.Duration, Reason) {
+	if c.deadlines() {
+		// To be in time for each single loss would take a timer for each request.
+		due := max(c.loses(l), now+c.cfg.Policy.target/64)
+		if c.free() {
+			if hold := c.hold(l, now); hold < due {
+				return hold, ReasonWait
+			}
+		}
+		return due, ReasonWait
+	}
+	due, reason := time.Duration(math.MaxInt64), ReasonWait
+	for i := range l.q.list {
+		for it := l.q.list[i].q.head; it != nil; it = it.next {
+			if d := c.waited(it); d < due {
+				due, reason = d, ReasonWait
+				if d < it.arrived+c.cfg.MaxWait {
+					reason = ReasonDeadline
+				}
+			}
+		}
+	}
+	return due, reason
 }
 
 // leave is what a caller does whose context has ended: it takes its request out of the queue, or leaves it to the
@@ -319,7 +385,7 @@ func (c *core[K, Req, Resp]) leave(it *item[K, Req, Resp], expired bool) bool {
 		b.leave()
 		return true
 	}
-	defer c.mu.Unlock()
+	defer c.unlock()
 	switch state {
 	case stateBlocked:
 		c.room.remove(it)

@@ -36,9 +36,9 @@ func (c *core[K, Req, Resp]) doAll(ctx context.Context, keys []K, reqs []Req, ma
 	}
 
 	c.mu.Lock()
-	if err := c.reject(len(reqs), total, heaviest); err != nil {
+	if err := c.reject(&items[0], len(reqs), total, heaviest); err != nil {
 		maxWeight := c.cfg.MaxWeight
-		c.mu.Unlock()
+		c.unlock()
 		if maySplit && c.opts.split != nil && errors.Is(err, ErrTooLarge) {
 			return c.doAllSplit(ctx, keys, reqs, maxWeight)
 		}
@@ -48,7 +48,7 @@ func (c *core[K, Req, Resp]) doAll(ctx context.Context, keys []K, reqs []Req, ma
 		c.admit(&items[i])
 	}
 	c.kick()
-	c.mu.Unlock()
+	c.unlock()
 
 	select {
 	case <-g.wake:

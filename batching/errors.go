@@ -1,13 +1,15 @@
 package batching
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 )
 
-// The errors that mean "rejected before any work began" are ErrClosed, ErrQueueFull, ErrTooLarge and
-// ErrReentrant: the run function has not seen the request, so it may be sent elsewhere or again. All can be
+// The errors that mean "rejected before any work began" are ErrClosed, ErrQueueFull, ErrEvicted, ErrDeadline,
+// ErrTooLarge, ErrBadRequest and ErrReentrant: the run function has not seen the request, so it may be sent elsewhere or again. All can be
 // tested with errors.Is.
 var (
 	// ErrClosed is returned to a request that arrives after Shutdown or Close, and to the requests that
@@ -16,6 +18,15 @@ var (
 
 	// ErrQueueFull is returned when the queue has no room and Config.RejectWhenFull is set.
 	ErrQueueFull = errors.New("batching: queue full")
+
+	// ErrEvicted is returned to a queued request whose place in a full queue went to one of a higher class
+	// (see [WithPriority]), when Config.RejectWhenFull is set; otherwise it goes back to waiting for room. It is an
+	// ErrQueueFull too.
+	ErrEvicted = fmt.Errorf("%w: evicted by a request of a higher class", ErrQueueFull)
+
+	// ErrDeadline is returned with the policy [Deadline] to a request that cannot be answered before its deadline. It
+	// comes as a *DeadlineError, and is a context.DeadlineExceeded too.
+	ErrDeadline = fmt.Errorf("batching: deadline cannot be met: %w", context.DeadlineExceeded)
 
 	// ErrTooLarge is returned for a request that is heavier than a batch may be (Config.MaxWeight), or
 	// heavier than the whole queue (Config.MaxQueueWeight), when no [WithSplit] cuts it into parts.
@@ -103,6 +114,23 @@ func (e ItemErrors) orNil() error {
 	}
 	return e
 }
+
+// DeadlineError is the [ErrDeadline] that a request got.
+type DeadlineError struct {
+	// Queue is how long the queue, and the batches that ran, would have needed at that time.
+	Queue time.Duration
+}
+
+// Error says how long the queue is.
+func (e *DeadlineError) Error() string {
+	return fmt.Sprintf("batching: deadline cannot be met: the queue needs %v", e.Queue.Round(10*time.Microsecond))
+}
+
+// Unwrap returns ErrDeadline.
+func (e *DeadlineError) Unwrap() error { return ErrDeadline }
+
+// RetryAfter is when a request has better prospects: when what is queued now has gone.
+func (e *DeadlineError) RetryAfter() time.Duration { return e.Queue }
 
 // PanicError is what the members of a batch get when the run function (or a pad function) panics. The
 // batcher itself goes on.

@@ -133,7 +133,7 @@ func bubble(t *testing.T, cfg batching.Config, test func(t *testing.T, b *batchi
 // checkBooks checks the identities that Stats promises, for a batcher that is closed.
 func checkBooks(t *testing.T, s batching.Stats) {
 	t.Helper()
-	sum := s.Answered + s.Failed + s.Abandoned + s.Drops.Cancelled + s.Drops.Expired + s.Drops.Closed
+	sum := s.Answered + s.Failed + s.Abandoned + s.Drops.Cancelled + s.Drops.Expired + s.Drops.Closed + s.Drops.Evicted + s.Drops.Lost
 	require.Equal(t, s.Accepted, sum, "accepted requests without an outcome: %+v", s)
 	require.Zero(t, s.Queued+s.Blocked+s.Running+s.InFlight+s.Keys, "%+v", s)
 	require.Zero(t, s.QueuedWeight)

@@ -26,7 +26,8 @@ const noDeadline = time.Duration(math.MaxInt64)
 // removes a queued item, returns it; an item that its caller left running is left to the garbage collector,
 // because the worker still looks at it.
 type item[K comparable, Req, Resp any] struct {
-	prev, next *item[K, Req, Resp] // in the lane or in the waiting room
+	prev, next *item[K, Req, Resp]  // in the lane or in the waiting room
+	branch     branch[K, Req, Resp] // in its class's tree
 	lane       *lane[K, Req, Resp]
 	batch      *batch[K, Req, Resp]
 	group      *group        // the DoAll it belongs to, or nil
@@ -36,8 +37,10 @@ type item[K comparable, Req, Resp any] struct {
 	answered bool            // resp and err are set
 	key      K               // for the lane, while it is blocked
 	ctx      context.Context // nil if it cannot be cancelled
+	class    int             // priority
 	arrived  time.Duration   // since core.start, as all times here
 	deadline time.Duration   // of ctx, or noDeadline
+	target   time.Duration   // an answer after that is late: the deadline, or sooner if the policy says so
 	weight   int64
 
 	req  Req
@@ -78,6 +81,18 @@ func (q *fifo[K, Req, Resp]) push(it *item[K, Req, Resp]) {
 		q.head = it
 	}
 	q.tail = it
+	q.n++
+	q.weight += it.weight
+}
+
+func (q *fifo[K, Req, Resp]) pushFront(it *item[K, Req, Resp]) {
+	it.prev, it.next = nil, q.head
+	if q.head != nil {
+		q.head.prev = it
+	} else {
+		q.tail = it
+	}
+	q.head = it
 	q.n++
 	q.weight += it.weight
 }

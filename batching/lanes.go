@@ -8,9 +8,9 @@ import (
 // lane is the queue of one key. It exists only while requests of that key are queued.
 type lane[K comparable, Req, Resp any] struct {
 	key     K
-	q       fifo[K, Req, Resp]
+	q       classes[K, Req, Resp]
 	deficit int64         // deficit round robin: what it may still send in this turn
-	due     time.Duration // no request of the lane is due before that (a lower bound)
+	due     time.Duration // nothing has to be done for the lane before that (a lower bound)
 
 	prev, next *lane[K, Req, Resp] // in the ring
 	index      int                 // in the heap

@@ -7,7 +7,7 @@ import (
 
 func (c *core[K, Req, Resp]) flush() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	c.dispatchAll(ReasonFlush)
 }
 
@@ -25,13 +25,47 @@ func (c *core[K, Req, Resp]) reconfigure(cfg Config) error {
 		return err
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.cfg = &cfg
-	for _, l := range c.backlog.byDue {
-		l.due = 0 // a bound that holds for every MaxWait; onTimer finds the true one
-	}
+	defer c.unlock()
+	c.adopt(cfg)
 	c.dispatchAll(ReasonSlot)
 	return nil
+}
+
+// adopt puts a configuration into force, and what is queued into the order of its policy.
+func (c *core[K, Req, Resp]) adopt(cfg Config) {
+	c.cfg = &cfg
+	if !c.deadlines() {
+		c.latency = nil
+	} else if c.latency == nil {
+		c.latency = &latency{}
+	}
+	for _, l := range c.backlog.byDue {
+		l.due = 0 // a bound that holds for every configuration; onTimer finds the true one
+		for i := range l.q.list {
+			l.q.list[i].order(cfg.Policy)
+		}
+	}
+}
+
+// fail takes a queued request out of the queue and gives it an error. Its caller is told by unlock.
+func (c *core[K, Req, Resp]) fail(it *item[K, Req, Resp], err error) {
+	c.unqueue(it)
+	it.err, it.answered = err, true
+	it.state.Store(stateDone)
+	c.failed.push(it)
+}
+
+// unlock releases mu and tells the callers whose requests have failed.
+func (c *core[K, Req, Resp]) unlock() {
+	it := c.failed.head
+	c.failed = fifo[K, Req, Resp]{}
+	c.mu.Unlock()
+	for it != nil {
+		next := it.next
+		it.next, it.prev = nil, nil
+		it.deliver()
+		it = next
+	}
 }
 
 func (c *core[K, Req, Resp]) snapshot() Stats {
@@ -39,6 +73,10 @@ func (c *core[K, Req, Resp]) snapshot() Stats {
 	defer c.mu.Unlock()
 	s := c.stats
 	s.Keys = len(c.lanes)
+	s.SizeLimit = c.sizeLimit()
+	if c.latency != nil {
+		s.Latency = c.latency.stats()
+	}
 	return s
 }
 
@@ -47,7 +85,7 @@ func (c *core[K, Req, Resp]) shutdown(ctx context.Context) error {
 	c.draining = true
 	c.dispatchAll(ReasonClose)
 	idle := c.whenIdle()
-	c.mu.Unlock()
+	c.unlock()
 	select {
 	case <-idle:
 		return nil
@@ -64,23 +102,19 @@ func (c *core[K, Req, Resp]) shutdown(ctx context.Context) error {
 func (c *core[K, Req, Resp]) close() error {
 	c.mu.Lock()
 	c.draining = true
-	var failed []*item[K, Req, Resp]
-	for c.backlog.turn != nil {
-		it := c.backlog.turn.q.head
-		c.unqueue(it)
-		failed = append(failed, it)
-	}
 	for c.room.n > 0 {
-		it := c.room.head
+		it := c.room.head()
 		c.room.remove(it)
 		c.stats.Blocked--
-		failed = append(failed, it)
-	}
-	for _, it := range failed {
+		c.stats.Drops.Closed++
 		it.err, it.answered = ErrClosed, true
 		it.state.Store(stateDone)
+		c.failed.push(it)
 	}
-	c.stats.Drops.Closed += uint64(len(failed))
+	for c.backlog.turn != nil {
+		c.stats.Drops.Closed++
+		c.fail(c.backlog.turn.q.head(), ErrClosed)
+	}
 	var cancels []context.CancelFunc
 	for b := c.running; b != nil; b = b.next {
 		cancels = append(cancels, b.cancel)
@@ -89,13 +123,10 @@ func (c *core[K, Req, Resp]) close() error {
 		c.timer.Stop()
 	}
 	idle := c.whenIdle()
-	c.mu.Unlock()
+	c.unlock()
 
 	for _, cancel := range cancels {
 		cancel()
-	}
-	for _, it := range failed {
-		it.deliver()
 	}
 	<-idle
 	return nil

@@ -58,6 +58,9 @@ type Drops struct {
 	Cancelled uint64 // the caller's context was cancelled while the request waited
 	Expired   uint64 // the caller's deadline passed while the request waited
 	Closed    uint64 // still queued at Close
+	Evicted   uint64 // lost its place in the queue to a higher class (ErrEvicted)
+	Lost      uint64 // could not make its deadline any more (ErrDeadline)
+	Refused   uint64 // could not have made its deadline when it came (ErrDeadline); never accepted
 	Rejected  uint64 // no room in the queue (ErrQueueFull); never accepted
 }
 
@@ -70,10 +73,12 @@ func (d *Drops) left(expired bool) {
 }
 
 // Stats are counters since New and gauges of now, all taken at one moment.
-// Accepted = Answered + Failed + Abandoned + Drops.Cancelled + Drops.Expired + Drops.Closed + Queued + Blocked + Running.
+// Accepted = Answered + Failed + Abandoned + Queued + Blocked + Running + Drops.Cancelled + Drops.Expired + Drops.Closed +
+// Drops.Evicted + Drops.Lost.
 type Stats struct {
 	Accepted  uint64 // requests that were let in: queued, or waiting for room in the queue
 	Answered  uint64 // requests that got a result
+	Late      uint64 // those of them whose answer came after their deadline
 	Failed    uint64 // requests that got an error from run: their own, their batch's, a panic
 	Abandoned uint64 // requests whose caller went away while their batch ran; their result was thrown away
 	Drops     Drops  // requests that were never executed
@@ -93,6 +98,27 @@ type Stats struct {
 	Running      int   // requests in batches that run, those already abandoned not counted
 	InFlight     int   // batches that run
 	Keys         int   // keys that have requests queued (Keyed only)
+	SizeLimit    int   // requests that a batch may have now: MaxSize, or what AIMD allows
+
+	Latency Latency // what the policy Deadline has learnt of the run function
+}
+
+// Latency is the time that a batch is expected to take: Fixed + PerUnit times the number of its requests (padding included) or, if
+// ByWeight, its weight. It is all zero before the first batch and with other policies than Deadline.
+type Latency struct {
+	Fixed    time.Duration
+	PerUnit  time.Duration
+	ByWeight bool
+	Margin   float64 // batches take up to that share longer, nine times out of ten
+}
+
+// Goodput is the share of the requests that were answered in time, among all that came and are not waiting or running: 1 before the first.
+func (s Stats) Goodput() float64 {
+	over := s.Accepted + s.Drops.Refused + s.Drops.Rejected - uint64(s.Queued+s.Blocked+s.Running)
+	if over == 0 {
+		return 1
+	}
+	return float64(s.Answered-s.Late) / float64(over)
 }
 
 // MeanBatchSize is the number of requests in the mean batch, 0 before the first.

@@ -34,6 +34,7 @@ func (c *core[K, Req, Resp]) weigh(req Req) (int64, error) {
 // prepare fills in a new item.
 func (c *core[K, Req, Resp]) prepare(ctx context.Context, it *item[K, Req, Resp], key K, req Req, weight int64, now time.Duration) {
 	it.key, it.req, it.weight, it.arrived = key, req, weight, now
+	it.class = priorityOf(ctx)
 	it.deadline = noDeadline
 	if ctx.Done() != nil {
 		it.ctx = ctx
@@ -43,8 +44,9 @@ func (c *core[K, Req, Resp]) prepare(ctx context.Context, it *item[K, Req, Resp]
 	}
 }
 
-// reject says why n requests that weigh total, the heaviest of them heaviest, cannot be let in; nil if they can. Called under mu.
-func (c *core[K, Req, Resp]) reject(n int, total, heaviest int64) error {
+// reject says why n requests like this one, that weigh total, the heaviest of them heaviest, cannot be let in; nil if they can. Called
+// under mu.
+func (c *core[K, Req, Resp]) reject(like *item[K, Req, Resp], n int, total, heaviest int64) error {
 	if c.draining {
 		return ErrClosed
 	}
@@ -55,11 +57,18 @@ func (c *core[K, Req, Resp]) reject(n int, total, heaviest int64) error {
 	if cfg.MaxQueueWeight > 0 && heaviest > int64(cfg.MaxQueueWeight) {
 		return fmt.Errorf("%w: weight %d is more than Config.MaxQueueWeight %d", ErrTooLarge, heaviest, cfg.MaxQueueWeight)
 	}
+	if err := c.refuse(cfg.Policy.targetOf(like.arrived, like.deadline), like.arrived, like.weight); err != nil {
+		c.stats.Drops.Refused += uint64(n)
+		return err
+	}
 	if !cfg.RejectWhenFull {
 		return nil
 	}
 	// Callers may wait for room from before a Reconfigure: nobody overtakes them.
-	for c.room.n > 0 || !c.fits(n, total) {
+	for !c.mayEnter(like.class) || !c.fits(n, total) {
+		if c.evict(n, total, like.class) {
+			return nil
+		}
 		if !c.free() || c.backlog.turn == nil {
 			c.stats.Drops.Rejected += uint64(n)
 			return ErrQueueFull
@@ -83,9 +92,9 @@ func (c *core[K, Req, Resp]) do(ctx context.Context, key K, req Req) (Resp, erro
 	c.prepare(ctx, it, key, req, weight, c.now())
 
 	c.mu.Lock()
-	if err := c.reject(1, weight, weight); err != nil {
+	if err := c.reject(it, 1, weight, weight); err != nil {
 		maxWeight := c.cfg.MaxWeight
-		c.mu.Unlock()
+		c.unlock()
 		c.recycle(it)
 		if c.opts.split != nil && errors.Is(err, ErrTooLarge) {
 			return c.doSplit(ctx, key, req, maxWeight)
@@ -94,7 +103,7 @@ func (c *core[K, Req, Resp]) do(ctx context.Context, key K, req Req) (Resp, erro
 	}
 	c.admit(it)
 	c.kick()
-	c.mu.Unlock()
+	c.unlock()
 
 	if it.ctx == nil {
 		<-it.wake

@@ -206,7 +206,8 @@ func (c *core[K, Req, Resp]) call(b *batch[K, Req, Resp], items []*item[K, Req, 
 // do, the slot is free from here on: who comes now, be it a caller that has just been answered, finds an idle
 // model, and waits for company if that is configured.
 func (c *core[K, Req, Resp]) settle(b *batch[K, Req, Resp]) {
-	answered, failed := 0, 0
+	answered, failed, late := 0, 0, 0
+	now := c.now()
 	for i, it := range b.items {
 		if !it.answered { // only Goexit leaves one so
 			it.err = ErrGoexit
@@ -224,12 +225,17 @@ func (c *core[K, Req, Resp]) settle(b *batch[K, Req, Resp]) {
 			b.event.Failed++
 		default:
 			answered++
+			if now > it.target {
+				late++
+			}
 		}
 	}
-	b.event.RunTime = c.now() - b.started
+	b.event.RunTime = now - b.started
 	c.mu.Lock()
+	c.learn(b, now)
 	s := &c.stats
 	s.Answered += uint64(answered)
+	s.Late += uint64(late)
 	s.Failed += uint64(failed)
 	s.Running -= answered + failed
 	s.Batches++
@@ -244,7 +250,7 @@ func (c *core[K, Req, Resp]) settle(b *batch[K, Req, Resp]) {
 		c.release(b)
 		c.kick()
 	}
-	c.mu.Unlock()
+	c.unlock()
 	for _, it := range b.items {
 		if it != nil {
 			it.deliver()
