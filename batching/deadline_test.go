@@ -2,7 +2,6 @@ package batching_test
 
 import (
 	"context"
-	"errors"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -36,6 +35,18 @@ func (m *linear) run(_ context.Context, reqs []int) ([]int, error) {
 	return reqs, nil
 }
 
+func (m *linear) seen() [][]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.batches
+}
+
+func (m *linear) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.batches = nil
+}
+
 // deadlineBubble runs the test with a batcher of the policy that has learnt the model's times from a few batches.
 func deadlineBubble(
 	t *testing.T, m *linear, cfg batching.Config, test func(t *testing.T, b *batching.Batcher[int, int]), opts ...batching.Option[int],
@@ -48,7 +59,7 @@ func deadlineBubble(
 			_, err := b.DoAll(t.Context(), make([]int, n))
 			require.NoError(t, err)
 		}
-		m.batches = nil
+		m.forget()
 		test(t, b)
 		require.NoError(t, b.Close())
 		checkBooks(t, b.Stats())
@@ -86,9 +97,9 @@ func TestDeadlineLearnsByWeight(t *testing.T) {
 		require.InDelta(t, ms/10, l.PerUnit, float64(ms)/100)
 
 		// 5 + 0.1·(100+100+100) = 35 ms are possible, all four at a time are not.
-		m.batches = nil
+		m.forget()
 		resps, err := b.DoAll(t.Context(), []int{100, 100, 100, 200})
-		require.Len(t, m.batches[0], 3)
+		require.Len(t, m.seen()[0], 3)
 		var each batching.ItemErrors
 		require.ErrorAs(t, err, &each)
 		require.Equal(t, []int{100, 100, 100, 0}, resps)
@@ -105,8 +116,8 @@ func TestDeadlineTakesAsManyAsCanBeInTime(t *testing.T) {
 		_, err := b.DoAll(t.Context(), make([]int, 32))
 		var each batching.ItemErrors
 		require.ErrorAs(t, err, &each)
-		require.Len(t, m.batches, 1, "one batch uses all of the time: the rest has none left")
-		n := len(m.batches[0])
+		require.Len(t, m.seen(), 1, "one batch uses all of the time: the rest has none left")
+		n := len(m.seen()[0])
 		require.InDelta(t, 14, n, 1)
 		for i, err := range each {
 			if i < n {
@@ -139,8 +150,8 @@ func TestDeadlinePassesOverTheMostUrgent(t *testing.T) {
 			async(t.Context(), b.Do, i)
 		}
 		time.Sleep(12 * ms)
-		require.Len(t, m.batches, 2)
-		require.Len(t, m.batches[1], 18, "with the urgent one it would have been a batch of 4")
+		require.Len(t, m.seen(), 2)
+		require.Len(t, m.seen()[1], 18, "with the urgent one it would have been a batch of 4")
 		require.ErrorIs(t, (<-first).err, batching.ErrDeadline)
 	})
 }
@@ -157,7 +168,7 @@ func TestDeadlineOrder(t *testing.T) {
 			async(ctx, b.Do, 100-i)
 		}
 		time.Sleep(50 * ms)
-		require.Equal(t, [][]int{{0}, {85, 86, 87, 88, 89, 90, 91, 92}, {93, 94, 95, 96, 97, 98, 99, 100}}, m.batches)
+		require.Equal(t, [][]int{{0}, {85, 86, 87, 88, 89, 90, 91, 92}, {93, 94, 95, 96, 97, 98, 99, 100}}, m.seen())
 	})
 }
 
@@ -169,13 +180,13 @@ func TestDeadlineRefusesAtOnce(t *testing.T) {
 		defer cancel()
 		_, err := b.Do(short, 1)
 		require.ErrorIs(t, err, batching.ErrDeadline)
-		require.Empty(t, m.batches)
+		require.Empty(t, m.seen())
 		time.Sleep(time.Second)
 		short, cancel = context.WithTimeout(t.Context(), 10*ms)
 		defer cancel()
 		_, err = b.Do(short, 1)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Len(t, m.batches, 1, "nothing was learnt for a while, so it is tried")
+		require.Len(t, m.seen(), 1, "nothing was learnt for a while, so it is tried")
 		time.Sleep(50 * ms)
 
 		async(t.Context(), b.Do, 2)
@@ -247,7 +258,7 @@ func TestDeadlineRecovers(t *testing.T) {
 		require.InDelta(t, 1, inTime(time.Second), 0.01)
 		m.fixed = 400 * ms
 		require.InDelta(t, 0, inTime(5*time.Second), 0.05)
-		require.NotEmpty(t, m.batches)
+		require.NotEmpty(t, m.seen())
 		m.fixed = 10 * ms
 		require.Greater(t, inTime(5*time.Second), 0.8)
 		require.InDelta(t, 1, inTime(time.Second), 0.01)
@@ -308,7 +319,7 @@ func TestDeadlineDefers(t *testing.T) {
 		require.Equal(t, 1, b.Stats().InFlight)
 		at := answered10(t, one, 1)
 		require.Equal(t, at, answered10(t, two, 2))
-		require.Equal(t, [][]int{{0}, {1, 2}}, m.batches)
+		require.Equal(t, [][]int{{0}, {1, 2}}, m.seen())
 		// 1 has waited 4 + 3, 2 has waited 3: together a run's fixed cost.
 		require.InDelta(t, 7*ms+10*ms+ms/5, at.Sub(start), float64(ms))
 	})
@@ -443,7 +454,7 @@ func TestAIMDFindsTheSize(t *testing.T) {
 		_, err = b.DoAll(t.Context(), make([]int, 2000))
 		require.NoError(t, err)
 		require.InDelta(t, 20, b.Stats().SizeLimit, 3)
-		for _, batch := range m.batches[30 : len(m.batches)-1] { // the last holds the rest
+		for _, batch := range m.seen()[30 : len(m.seen())-1] { // the last holds the rest
 			require.InDelta(t, 20, len(batch), 3)
 		}
 		for range 10 { // few requests say nothing about large batches
@@ -487,5 +498,5 @@ func (c deafContext) Deadline() (time.Time, bool) { return c.deadline, true }
 func TestDeadlineErrorSaysHowLong(t *testing.T) {
 	err := error(&batching.DeadlineError{Queue: 1234567 * time.Microsecond})
 	require.EqualError(t, err, "batching: deadline cannot be met: the queue needs 1.23457s")
-	require.True(t, errors.Is(err, batching.ErrDeadline))
+	require.ErrorIs(t, err, batching.ErrDeadline)
 }

@@ -141,9 +141,9 @@ func poisson(rate float64, lasts time.Duration, seed uint64) []time.Duration {
 func bursty(rate float64, lasts time.Duration, seed uint64) []time.Duration {
 	random := rand.New(rand.NewPCG(seed, 3))
 	var arrivals []time.Duration
-	factor, end := 0.3, 0.0
-	for begin := 0.0; begin < float64(lasts/ms); begin = end {
-		end = begin + 500*random.ExpFloat64()
+	factor := 0.3
+	for begin := 0.0; begin < float64(lasts/ms); {
+		end := begin + 500*random.ExpFloat64()
 		for at := begin; ; {
 			at += random.ExpFloat64() / (rate * factor)
 			d := time.Duration(at * float64(ms))
@@ -152,7 +152,7 @@ func bursty(rate float64, lasts time.Duration, seed uint64) []time.Duration {
 			}
 			arrivals = append(arrivals, d)
 		}
-		factor = 2 - factor
+		begin, factor = end, 2-factor
 	}
 	return arrivals
 }
