@@ -33,8 +33,9 @@ func FuzzOperations(f *testing.F) {
 
 // playFuzz plays a program: its first bytes are the configuration and what the runs do.
 func playFuzz(t *testing.T, program []byte) {
-	m := &fuzzModel{t: t, program: program, newest: map[int]int{}, newestAt: map[int]time.Time{}}
+	m := &fuzzModel{t: t, program: program, newest: map[[2]int]int{}, newestAt: map[[2]int]time.Time{}}
 	m.keys, m.padded = max(0, m.next(6)-2), m.next(3) == 0
+	m.classes, m.policies = max(1, m.next(8)-4), m.next(3) == 0
 	first := m.config()
 	m.cfg = first
 	for range 8 {
@@ -136,6 +137,10 @@ func (m *fuzzModel) step() {
 // submit starts a call, lets it get as far as it can, and checks whether it should have been let in.
 func (m *fuzzModel) submit(all bool, n int) {
 	c := &fuzzCall{all: all, ctx: context.Background(), arrived: time.Now(), cause: fmt.Errorf("call %d gave up", len(m.calls))}
+	c.class = m.next(m.classes)
+	if c.class > 0 {
+		c.ctx = batching.WithPriority(c.ctx, c.class)
+	}
 	var total, heaviest int
 	for range n {
 		r := &fuzzReq{id: len(m.reqs) + 1, weight: 1 + m.next(4)*m.next(4), poison: m.next(16) == 0, call: c}
@@ -182,20 +187,30 @@ func (m *fuzzModel) submit(all bool, n int) {
 	synctest.Wait()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	full := c.over && errors.Is(c.err, batching.ErrQueueFull)
+	full := m.b.Stats().Drops.Rejected > before.Drops.Rejected
+	refused := m.b.Stats().Drops.Refused > before.Drops.Refused
 	switch {
 	case c.reject != nil:
 		if !c.over || !errors.Is(c.err, c.reject) {
 			m.failf("call of %d returned %v, want %v", n, c.err, c.reject)
 		}
 		return
+	case refused:
+		m.refused += uint64(n)
+		if !c.over || !errors.Is(c.err, batching.ErrDeadline) || !m.policies {
+			m.failf("call of %d returned %v, but was refused", n, c.err)
+		}
+		return
 	case full:
 		m.rejected += uint64(n)
+		if !c.over || !errors.Is(c.err, batching.ErrQueueFull) || errors.Is(c.err, batching.ErrEvicted) {
+			m.failf("call of %d returned %v, but was rejected", n, c.err)
+		}
 		if !m.cfg.RejectWhenFull || fits {
 			m.failf("call of %d rejected though there was room: %+v", n, before)
 		}
 		return
-	case m.cfg.RejectWhenFull && !fits && n > 0 && (before.InFlight >= m.cfg.Concurrency || before.Blocked > 0):
+	case m.strict() && m.cfg.RejectWhenFull && !fits && n > 0 && (before.InFlight >= m.cfg.Concurrency || before.Blocked > 0):
 		m.failf("call of %d admitted though there was no room: %+v", n, before)
 	}
 	c.admitted = true
@@ -227,12 +242,17 @@ func (m *fuzzModel) config() batching.Config {
 		Concurrency:    1 + m.next(3),
 		RejectWhenFull: m.next(3) == 0,
 		MaxExtraRuns:   max(0, m.next(12)-4),
+		ClassTurn:      m.next(4),
 		OnBatch: func(e batching.BatchEvent) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			m.events++
 			m.sizes += uint64(e.Size)
 		},
+	}
+	if m.policies {
+		times := time.Duration(1+m.next(40)) * ms
+		cfg.Policy = []batching.Policy{batching.Window(), batching.AIMD(times), batching.Deadline(times), batching.Deadline(times)}[m.next(4)]
 	}
 	cfg.MaxQueue = cfg.MaxSize + m.next(9)
 	if m.next(2) == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -32,6 +33,7 @@ type fuzzCall struct {
 	cancel            context.CancelCauseFunc // nil: it cannot be cancelled
 	cause             error                   // of ctx, if it ends
 	cancelled         bool
+	class             int
 	arrived, deadline time.Time
 	reject            error // on entry, whatever room there is
 	admitted          bool
@@ -58,13 +60,15 @@ func (*fuzzBatch) real(reqs []*fuzzReq) []*fuzzReq {
 
 // fuzzModel knows the requests in the order of arrival, and what the run function has seen of them.
 type fuzzModel struct {
-	t       *testing.T
-	b       fuzzBatcher
-	program []byte
-	script  []byte // what the runs do, in turn
-	keys    int    // 0: not Keyed
-	padded  bool
-	log     []string
+	t        *testing.T
+	b        fuzzBatcher
+	program  []byte
+	script   []byte // what the runs do, in turn
+	keys     int    // 0: not Keyed
+	padded   bool
+	classes  int  // of priority
+	policies bool // others than Window may be in force
+	log      []string
 
 	mu               sync.Mutex
 	cfg              batching.Config
@@ -72,14 +76,18 @@ type fuzzModel struct {
 	reqs             []*fuzzReq // in the order of arrival
 	batches          []*fuzzBatch
 	active, runs     int
-	newest           map[int]int       // by key: the newest request that has run
-	newestAt         map[int]time.Time // and when its batch began
+	newest           map[[2]int]int       // by key and class: the newest request that has run
+	newestAt         map[[2]int]time.Time // and when its batch began
 	draining, closed bool
 	accepted         uint64
 	rejected, shut   uint64
+	refused          uint64
 	last             batching.Stats // at the last check
 	events, sizes    uint64         // what OnBatch was told
 }
+
+// strict reports whether the model knows who waits where: not with several classes, where later ones come first, nor with policies that drop.
+func (m *fuzzModel) strict() bool { return m.classes == 1 && !m.policies }
 
 func (m *fuzzModel) failf(format string, args ...any) {
 	m.t.Helper()
@@ -182,7 +190,7 @@ func (m *fuzzModel) begin(ctx context.Context, key int, reqs []*fuzzReq) *fuzzBa
 	if b.runs-1 > b.cfg.MaxExtraRuns || m.active > m.cfg.Concurrency && first {
 		m.failf("%d runs of a batch, %d batches: %+v", b.runs, m.active, b.cfg)
 	}
-	newest, newestAt := m.newest[key], m.newestAt[key]
+	before, beforeAt := maps.Clone(m.newest), maps.Clone(m.newestAt)
 	for i, r := range reqs {
 		weight += r.weight
 		if !first {
@@ -198,11 +206,13 @@ func (m *fuzzModel) begin(ctx context.Context, key int, reqs []*fuzzReq) *fuzzBa
 			m.failf("request %d runs though its context has ended", r.id)
 		}
 		// Batches that begin at one moment may overtake each other on their way to the run function.
-		if r.id <= newest && (now.After(newestAt) || b.cfg.Concurrency == 1) || i > 0 && r.id <= reqs[i-1].id {
-			m.failf("request %d overtook a request of its key", r.id)
+		like := [2]int{key, r.call.class}
+		if !m.policies && (r.id <= before[like] && (now.After(beforeAt[like]) || b.cfg.Concurrency == 1) ||
+			i > 0 && r.call.class == reqs[i-1].call.class && r.id <= reqs[i-1].id) {
+			m.failf("request %d overtook a request of its key and class", r.id)
 		}
 		r.batch = b
-		m.newest[key], m.newestAt[key] = max(m.newest[key], r.id), now
+		m.newest[like], m.newestAt[like] = max(m.newest[like], r.id), now
 	}
 	if len(reqs) > b.cfg.MaxSize || b.cfg.MaxWeight > 0 && weight > b.cfg.MaxWeight && len(reqs) > 1 {
 		m.failf("batch of %d requests that weigh %d: %+v", len(reqs), weight, b.cfg)
@@ -222,7 +232,7 @@ func (m *fuzzModel) returned(c *fuzzCall, resps []int, err error) {
 		}
 		return
 	}
-	if !c.admitted && (c.reject != nil || errors.Is(err, batching.ErrQueueFull)) { // submit looks into that
+	if !c.admitted && (c.reject != nil || errors.Is(err, batching.ErrQueueFull) || errors.Is(err, batching.ErrDeadline)) { // submit looks into that
 		return
 	}
 	each, _ := err.(batching.ItemErrors) //nolint:errorlint // DoAll promises the type itself
@@ -244,6 +254,8 @@ func (m *fuzzModel) returned(c *fuzzCall, resps []int, err error) {
 			if !m.closed || r.batch != nil {
 				m.failf("request %d got ErrClosed (closed: %t, ran: %t)", r.id, m.closed, r.batch != nil)
 			}
+		case r.batch == nil && m.policies && errors.Is(err, batching.ErrDeadline):
+		case r.batch == nil && m.classes > 1 && errors.Is(err, batching.ErrEvicted):
 		case r.batch == nil:
 			m.failf("request %d got %v but did not run", r.id, err)
 		case errors.Is(err, batching.ErrGoexit) && r.batch.wentByGoexit && r.want != nil:
@@ -300,7 +312,7 @@ func (m *fuzzModel) check() {
 				answered++
 			}
 		}
-		if left == 0 != c.over && c.admitted && !c.gone {
+		if left == 0 != c.over && c.admitted && !c.gone && (m.strict() || left == 0) {
 			fail("a call of %d with %d left (returned: %t)", len(c.reqs), left, c.over)
 		}
 	}
@@ -322,8 +334,11 @@ func (m *fuzzModel) check() {
 	between := func(v uint64, from, more int) bool { return uint64(from) <= v && v <= uint64(from+more) }
 	if !between(s.Answered, answered, unknown) || !between(s.Failed, failed, unknown) ||
 		!between(s.Abandoned+s.Drops.Cancelled+s.Drops.Expired, gone, unknown) ||
-		s.Accepted != m.accepted || s.Drops.Rejected != m.rejected || s.Drops.Closed != m.shut ||
-		s.Accepted != s.Answered+s.Failed+s.Abandoned+s.Drops.Cancelled+s.Drops.Expired+s.Drops.Closed+uint64(s.Queued+s.Blocked+s.Running) {
+		s.Accepted != m.accepted || s.Drops.Rejected != m.rejected || s.Drops.Refused != m.refused ||
+		s.Drops.Closed > m.shut || s.Drops.Closed < m.shut && m.strict() || s.Late > s.Answered ||
+		s.Drops.Evicted > 0 && m.classes == 1 || s.Drops.Lost > 0 && !m.policies ||
+		s.Accepted != s.Answered+s.Failed+s.Abandoned+s.Drops.Cancelled+s.Drops.Expired+s.Drops.Closed+s.Drops.Evicted+s.Drops.Lost+
+			uint64(s.Queued+s.Blocked+s.Running) {
 		fail("%d accepted, %d answered, %d failed, %d gone, %d unknown, %d rejected, %d closed",
 			m.accepted, answered, failed, gone, unknown, m.rejected, m.shut)
 	}
@@ -337,8 +352,19 @@ func (m *fuzzModel) check() {
 	}
 
 	// The queue.
-	if s.Queued < 0 || s.Blocked < 0 || s.Queued+s.Blocked != len(waiting) {
+	limit := int64(m.cfg.MaxQueueWeight)
+	if s.Queued < 0 || s.Blocked < 0 || s.Queued+s.Blocked > len(waiting) || s.Queued+s.Blocked < len(waiting) && m.strict() {
 		fail("%d requests wait", len(waiting))
+		return
+	}
+	if s.Queued > max(m.cfg.MaxQueue, m.last.Queued) || limit > 0 && s.QueuedWeight > max(limit, m.last.QueuedWeight) && s.Queued > 1 {
+		fail("the queue is over its bounds")
+	}
+	m.last = s
+	if !m.strict() {
+		if s.InFlight == 0 && s.Queued > 0 && (m.cfg.MaxWait == 0 || m.draining) {
+			fail("nothing runs, but requests wait")
+		}
 		return
 	}
 	var weight int64
@@ -351,14 +377,9 @@ func (m *fuzzModel) check() {
 	if s.QueuedWeight != weight || m.keys > 0 && s.Keys != len(size) {
 		fail("%d keys wait, weight %d", len(size), weight)
 	}
-	limit := int64(m.cfg.MaxQueueWeight)
-	if s.Queued > max(m.cfg.MaxQueue, m.last.Queued) || limit > 0 && weight > max(limit, m.last.QueuedWeight) && s.Queued > 1 {
-		fail("the queue is over its bounds")
-	}
 	if s.Blocked > 0 && s.Queued < m.cfg.MaxQueue && (limit == 0 || weight+int64(waiting[s.Queued].weight) <= limit || s.Queued == 0) {
 		fail("requests are blocked though there is room")
 	}
-	m.last = s
 	if s.InFlight >= m.cfg.Concurrency {
 		return
 	}
