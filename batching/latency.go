@@ -53,7 +53,8 @@ func (m *latency) observe(n, size int, w int64, weighted bool, y, now time.Durat
 		m.spread = 0.1
 	} else {
 		expected := m.mean(m.size(size, w))
-		ratio := math.Log(took / expected)
+		off := took / expected
+		ratio := math.Log(off)
 		m.recent = [3]float64{m.recent[1], m.recent[2], ratio}
 		if m.seen >= trusted {
 			clip := clipAt * m.spread
@@ -68,7 +69,7 @@ func (m *latency) observe(n, size int, w int64, weighted bool, y, now time.Durat
 		if m.seen >= trusted/2 { // the line is only guessed before
 			rate := max(1/float64(m.seen), 1.0/32)
 			m.spread = max(leastNoise, m.spread+rate*(1.25*math.Abs(ratio)-m.spread))
-			m.ratios.add(float64(y) / expected)
+			m.ratios.add(off)
 		}
 	}
 	m.seen++
