@@ -76,13 +76,6 @@ func (c *core[K, Req, Resp]) take(l *lane[K, Req, Resp], reason Reason) *batch[K
 	}
 	if timed {
 		c.choose(l, now, first, add)
-		n := 0
-		for _, it := range b.items {
-			if it.class >= c.elite.level {
-				n++
-			}
-		}
-		c.elite.took(n)
 		b.soonest = now + c.latency.fast(c.latency.size(c.cfg.paddedSize(len(b.items)), weight))
 	} else {
 		cl := &l.q.list[first]

@@ -33,9 +33,8 @@ type core[K comparable, Req, Resp any] struct {
 	backlog  backlog[K, Req, Resp]
 	room     classes[K, Req, Resp] // callers that wait for room in the queue, in order
 	aimd     aimd
-	latency  *latency      // nil if the policy is not Deadline
-	longest  time.Duration // no batch is expected to take longer
-	elite    elite
+	latency  *latency           // nil if the policy is not Deadline
+	longest  time.Duration      // no batch is expected to take longer
 	leftOut  int                // batches in a row that took nothing of the lower classes that waited
 	failed   fifo[K, Req, Resp] // have their error, and are told when mu is free
 	running  *batch[K, Req, Resp]
@@ -118,9 +117,6 @@ func (c *core[K, Req, Resp]) enqueue(it *item[K, Req, Resp]) {
 	it.lane = l
 	it.target = c.cfg.Policy.targetOf(it.arrived, it.deadline)
 	it.state.Store(stateQueued)
-	if c.deadlines() {
-		c.elite.arrived(it.class, it.arrived, c.cfg.Policy.target)
-	}
 	l.q.push(it, c.deadlines())
 	c.stats.Queued++
 	c.stats.QueuedWeight += it.weight

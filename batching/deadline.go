@@ -48,7 +48,6 @@ func (c *core[K, Req, Resp]) choose(l *lane[K, Req, Resp], now time.Duration, fi
 	s := selection[K, Req, Resp]{now: now, first: noDeadline}
 	for i := first; i < len(l.q.list); {
 		cl := &l.q.list[i]
-		s.first = min(s.first, c.reserve(cl.level, s))
 		n, weight, from := c.best(cl, s)
 		if n == 0 && s.n == 0 {
 			n, weight, from = 1, math.MaxInt64, cl.byTime.first() // nobody is sure to be in time: try the most urgent
@@ -73,19 +72,6 @@ func (c *core[K, Req, Resp]) choose(l *lane[K, Req, Resp], now time.Duration, fi
 			i++
 		}
 	}
-}
-
-// reserve is when a batch with requests of that class must be over, for the sake of the highest class.
-func (c *core[K, Req, Resp]) reserve(level int, s selection[K, Req, Resp]) time.Duration {
-	slo := c.cfg.Policy.target
-	if level >= c.elite.level || !c.elite.any || c.elite.absent(s.now, slo) {
-		return noDeadline
-	}
-	keep := slo - c.safeSize(c.elite.next())
-	if keep < c.safeSize(s.n+1) {
-		return noDeadline // not even a batch of one leaves so much
-	}
-	return s.now + keep
 }
 
 // best is how many requests of a class, of what weight together, may be added to the selection, from which on.
