@@ -2,7 +2,9 @@ package batching_test
 
 import (
 	"context"
+	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +62,32 @@ func BenchmarkDo(b *testing.B) {
 		callers(b, background, naive.do)
 		b.ReportMetric(float64(naive.items)/float64(naive.batches), "items/batch")
 	})
+}
+
+// BenchmarkDepth shows what a request costs with few and with many others waiting before it. All of them are parked callers, so part
+// of what many cost more is memory that no cache holds.
+func BenchmarkDepth(b *testing.B) {
+	for _, policy := range []batching.Policy{batching.Window(), batching.Deadline(time.Hour)} {
+		for _, depth := range []int{100, 10_000} {
+			name, _, _ := strings.Cut(policy.String(), "(")
+			b.Run(fmt.Sprintf("%s-%d", name, depth), func(b *testing.B) {
+				batcher, err := batching.New(free, batching.Config{MaxSize: benchSize, MaxQueue: 1 << 20, Policy: policy})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer batcher.Close()
+				b.SetParallelism(max(1, (depth+benchSize)/runtime.GOMAXPROCS(0)))
+				b.RunParallel(func(pb *testing.PB) {
+					for i := 0; pb.Next(); i++ {
+						if _, err := batcher.Do(context.Background(), i); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			})
+		}
+	}
 }
 
 // naive is the batcher that one writes by hand: a goroutine that collects from a channel with a timer and answers over

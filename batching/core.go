@@ -154,18 +154,6 @@ func (c *core[K, Req, Resp]) kick() {
 	}
 }
 
-// waits reports whether requests may wait for company though a slot is free.
-func (c *core[K, Req, Resp]) waits() bool {
-	// With many keys the queue can be full though no lane is: it must not turn callers away while a slot is free.
-	if c.draining || c.room.n > 0 || !c.fits(1, 1) {
-		return false
-	}
-	if c.deadlines() {
-		return c.stats.InFlight > 0 && c.latency.known()
-	}
-	return c.cfg.MaxWait > 0
-}
-
 func (c *core[K, Req, Resp]) laneOf(key K) *lane[K, Req, Resp] {
 	if !c.keyed {
 		return &c.single
@@ -211,30 +199,6 @@ func (c *core[K, Req, Resp]) unqueue(it *item[K, Req, Resp]) {
 // full reports whether waiting could add nothing to the lane's next batch.
 func (c *core[K, Req, Resp]) full(l *lane[K, Req, Resp]) bool {
 	return l.q.n >= c.sizeLimit() || c.cfg.MaxWeight > 0 && l.q.weight >= int64(c.cfg.MaxWeight)
-}
-
-// due is when something has to be done for the lane, to which the request has just been added.
-func (c *core[K, Req, Resp]) due(l *lane[K, Req, Resp], added *item[K, Req, Resp]) time.Duration {
-	switch {
-	case !c.deadlines() && l.q.n == 1:
-		return c.waited(added)
-	case !c.deadlines():
-		return min(l.due, c.waited(added))
-	case c.free() && c.waits():
-		return min(c.hold(l, added.arrived), c.loses(l))
-	default:
-		return c.loses(l)
-	}
-}
-
-// waited is when the request has waited for company long enough. Of the time that its deadline leaves it spends at
-// most one half with waiting, so that a long MaxWait does not let it expire before an idle model.
-func (c *core[K, Req, Resp]) waited(it *item[K, Req, Resp]) time.Duration {
-	wait := c.cfg.MaxWait
-	if it.deadline != noDeadline {
-		wait = min(wait, (it.deadline-it.arrived)/2)
-	}
-	return it.arrived + wait
 }
 
 // dispatch starts a worker with a batch from the lane, unless all its requests are lost. There must be a free slot.
@@ -290,82 +254,6 @@ func (c *core[K, Req, Resp]) slotReason() Reason {
 		return ReasonClose
 	}
 	return ReasonSlot
-}
-
-// arm sets the timer for the lane that is due first. It may be set too early already, by a request that is gone: it then
-// finds nothing due and is set again. That is cheaper than to set it at each change.
-func (c *core[K, Req, Resp]) arm() {
-	if len(c.backlog.byDue) == 0 || !c.free() && !c.deadlines() {
-		return
-	}
-	due := max(c.backlog.byDue[0].due, 1)
-	if due == noDeadline {
-		return
-	}
-	if c.armedFor != 0 && c.armedFor <= due {
-		return
-	}
-	c.armedFor = due
-	if c.timer == nil {
-		c.timer = time.AfterFunc(due-c.now(), c.onTimer)
-	} else {
-		c.timer.Reset(due - c.now())
-	}
-}
-
-// onTimer dispatches the lanes that are due, while there are free slots. When there are none the requests go with the next slot that
-// becomes free, but for those that are lost by then.
-func (c *core[K, Req, Resp]) onTimer() {
-	c.mu.Lock()
-	defer c.unlock()
-	c.armedFor = 0
-	now := c.now()
-	for (c.free() || c.deadlines()) && len(c.backlog.byDue) > 0 {
-		l := c.backlog.byDue[0]
-		if l.due > now {
-			break
-		}
-		if c.deadlines() {
-			if c.dropLost(l, now); l.q.n == 0 {
-				continue
-			}
-		}
-		due, reason := c.dueNow(l, now)
-		if due > now {
-			c.backlog.setDue(l, due)
-			continue
-		}
-		c.dispatch(l, reason)
-	}
-	c.kick()
-	c.checkIdle()
-}
-
-// dueNow is when something has to be done for the lane, found anew: its bound may be that of a request that has left. With a slot free
-// a lane is never full, so the search is short.
-func (c *core[K, Req, Resp]) dueNow(l *lane[K, Req, Resp], now time.Duration) (time.Duration, Reason) {
-	if c.deadlines() {
-		// To be in time for each single loss would take a timer for each request.
-		due := max(c.loses(l), now+c.cfg.Policy.target/64)
-		if c.free() {
-			if hold := c.hold(l, now); hold < due {
-				return hold, ReasonWait
-			}
-		}
-		return due, ReasonWait
-	}
-	due, reason := time.Duration(math.MaxInt64), ReasonWait
-	for i := range l.q.list {
-		for it := l.q.list[i].q.head; it != nil; it = it.next {
-			if d := c.waited(it); d < due {
-				due, reason = d, ReasonWait
-				if d < it.arrived+c.cfg.MaxWait {
-					reason = ReasonDeadline
-				}
-			}
-		}
-	}
-	return due, reason
 }
 
 // leave is what a caller does whose context has ended: it takes its request out of the queue, or leaves it to the
