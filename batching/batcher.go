@@ -44,7 +44,7 @@ func New[Req, Resp any](run RunFunc[Req, Resp], cfg Config, opts ...Option[Req])
 // together, the outcome is returned.
 //
 // The other errors are those of the run function, unchanged, *PanicError, ErrGoexit and ErrResultCount, and those that
-// mean that no work began: ErrClosed, ErrQueueFull, ErrTooLarge, ErrReentrant, ErrBadRequest. A Do from
+// mean that no work began: ErrClosed, ErrQueueFull, ErrEvicted, ErrDeadline, ErrTooLarge, ErrReentrant, ErrBadRequest. A Do from
 // inside the run function is recognised by its context; with a context that does not come from the batch's
 // it waits for a slot like any other, for ever if it holds the last one.
 func (b *Batcher[Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {

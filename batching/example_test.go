@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -120,4 +121,72 @@ func ExampleItemErrors() {
 	// Output:
 	// no root of -4
 	// 3 5
+}
+
+// A service that must answer within 50 ms, or say at once that it cannot.
+func ExampleDeadline() {
+	double := func(_ context.Context, reqs []int) ([]int, error) {
+		resps := make([]int, len(reqs))
+		for i, req := range reqs {
+			resps[i] = 2 * req
+		}
+		return resps, nil
+	}
+	batcher, err := batching.New(double, batching.Config{MaxSize: 64, Policy: batching.Deadline(50 * time.Millisecond)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer batcher.Close()
+
+	answer, err := batcher.Do(context.Background(), 21)
+	var late *batching.DeadlineError
+	switch {
+	case errors.As(err, &late):
+		fmt.Println("overloaded, retry in", late.RetryAfter()) // HTTP 503 with a Retry-After
+	case err != nil:
+		fmt.Println(err)
+	default:
+		fmt.Println(answer)
+	}
+	fmt.Println("goodput:", batcher.Stats().Goodput())
+	// Output:
+	// 42
+	// goodput: 1
+}
+
+// Paying customers are served first, and do not wait behind a full queue.
+func ExampleWithPriority() {
+	started, gate := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	serve := func(_ context.Context, reqs []string) ([]string, error) {
+		once.Do(func() { close(started); <-gate }) // the first request holds the model up until the others wait
+		fmt.Println(reqs)
+		return reqs, nil
+	}
+	batcher, err := batching.New(serve, batching.Config{MaxSize: 2})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer batcher.Close()
+
+	var callers sync.WaitGroup
+	call := func(class int, req string) {
+		callers.Go(func() { _, _ = batcher.Do(batching.WithPriority(context.Background(), class), req) })
+	}
+	call(0, "first")
+	<-started
+	for i, req := range []string{"free", "free", "paying", "paying"} {
+		call(i/2, req)
+		for batcher.Stats().Queued < i+1 {
+			runtime.Gosched()
+		}
+	}
+	close(gate)
+	callers.Wait()
+	// Output:
+	// [first]
+	// [paying paying]
+	// [free free]
 }

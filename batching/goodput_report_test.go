@@ -33,7 +33,7 @@ type arrivalKind struct {
 	make func(rate float64, lasts time.Duration, seed uint64) []time.Duration
 }
 
-var arrivalKinds = []arrivalKind{{"poisson", poisson}, {"bursty", bursty}}
+var arrivalKinds = []arrivalKind{{"Poisson", poisson}, {"bursty", bursty}}
 
 // TestGoodput measures the share of requests that are answered within the SLO, in virtual time. Without -goodput it measures a few points and asserts that
 // they are where they should be.
@@ -62,7 +62,7 @@ func TestGoodput(t *testing.T) {
 			arrivals := c.kind.make(rate, 30*time.Second, 1)
 			share := deadlineTraffic(pays, arrivals, 0.05).run(t).all()
 			bound := 1.0
-			if c.kind.name == "poisson" {
+			if c.kind.name == "Poisson" {
 				bound = fluidBound(rate)
 			}
 			assert.GreaterOrEqual(t, share, c.least*bound)
@@ -207,7 +207,7 @@ func reportGoodput(t *testing.T) {
 				for _, load := range goodputLoads {
 					arrivals := kind.make(load*sh.capacity, 60*time.Second, 1)
 					bound := ""
-					if sh.name == shapes[0].name && kind.name == "poisson" {
+					if sh.name == shapes[0].name && kind.name == "Poisson" {
 						bound = fmt.Sprintf("%.4f", fluidBound(load*sh.capacity))
 					}
 					window, which := bestWindow(t, sh, arrivals, noise)
