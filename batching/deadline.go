@@ -97,7 +97,20 @@ func (c *core[K, Req, Resp]) best(cl *class[K, Req, Resp], s selection[K, Req, R
 	if s.n == 0 {
 		n = c.mostEfficient(n)
 	}
-	_, _, from = cl.byTime.from(s.now + c.safeSize(s.n+n))
+	if n == 0 {
+		return 0, 0, nil
+	}
+	// Places that would be padding cost nothing: they go to whoever may be in time with luck.
+	size := c.cfg.paddedSize(s.n + n)
+	there, _, _ := cl.byTime.from(s.now + c.latency.fast(float64(size)))
+	n = max(n, min(size-s.n, most, there))
+	// If there are more than go, the ones that are almost sure to be in time are the better choice: the others would be lost next time.
+	if there, _, from = cl.byTime.from(s.now + c.latency.sure(float64(size))); there < n {
+		from = cl.byTime.nthLast(n)
+		if from.target == cl.byTime.last.target { // all the same: those who came first
+			_, _, from = cl.byTime.from(from.target)
+		}
+	}
 	return n, math.MaxInt64, from
 }
 

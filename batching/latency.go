@@ -134,6 +134,14 @@ func (m *latency) safe(x float64) time.Duration {
 	return time.Duration(min(mean*m.ratios.quantile(marginal(l.b*x/mean)), math.MaxInt64/4))
 }
 
+// sure is the time within which a batch is answered almost always.
+func (m *latency) sure(x float64) time.Duration {
+	if !m.known() {
+		return 0
+	}
+	return time.Duration(min(m.mean(x)*m.ratios.quantile(marginal(1)), math.MaxInt64/4))
+}
+
 // marginal bounds the quantile: at least the median, and a little more than what pays, because a late answer also
 // delays those that come after it.
 func marginal(share float64) float64 { return min(max(1.15*share, 0.5), 0.98) }

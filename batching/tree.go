@@ -144,6 +144,25 @@ func (t *tree[K, Req, Resp]) from(d time.Duration) (n int, weight int64, first *
 	return n, weight, first
 }
 
+// nthLast is the n-th request from the end, which must exist.
+func (t *tree[K, Req, Resp]) nthLast(n int) *item[K, Req, Resp] {
+	for at := t.root; ; {
+		later := 1
+		if right := at.branch.right; right != nil {
+			later += right.branch.n
+		}
+		switch {
+		case n == later:
+			return at
+		case n < later:
+			at = at.branch.right
+		default:
+			n -= later
+			at = at.branch.left
+		}
+	}
+}
+
 // following is the next request in the order of deadlines.
 func following[K comparable, Req, Resp any](it *item[K, Req, Resp]) *item[K, Req, Resp] {
 	if at := it.branch.right; at != nil {
