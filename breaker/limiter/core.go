@@ -1,0 +1,361 @@
+package limiter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// core is the machinery of one Limiter, of one key of a Keyed, or of a Keyed's total: two buckets, and a queue in front of them.
+//
+// Tokens are taken for the head of the queue only, and only when they are there. So what is in the buckets belongs to
+// nobody, a waiter that leaves has nothing to give back, and those behind it lose nothing. There is one timer, for the
+// head, and none while nobody waits. Whatever may let the head go sooner (a refund, the head leaving, new limits) or
+// decides that it comes too late (a debt, a pause) must be followed by drain.
+type core struct {
+	*shared
+	total bool // the total of a Keyed
+	home  home // nil if it is not one of the keys of a Keyed
+	gone  bool // evicted; see home
+
+	maxCost atomic.Int64 // of cfg, to be read without the lock
+
+	cfg         *Config // with the defaults filled in; replaced, not changed
+	now         time.Duration
+	requests    bucket
+	cost        bucket
+	pausedUntil time.Duration
+	queue       fifo
+	timer       *time.Timer
+	armed       bool
+}
+
+// shared is what all keys of a Keyed have in common.
+type shared struct {
+	mu      sync.Mutex
+	start   time.Time // the zero of all times inside
+	stats   Stats
+	waiters waiterPool
+}
+
+// home is what a core knows of the Keyed that it belongs to.
+type home interface {
+	// current is the core that stands for the key now, for one that was evicted. If there is none it is that one itself, which is put
+	// back if revive is true; otherwise it stays out, which is right for what would only fill it: it was full.
+	current(revive bool) *core
+	name() any // the key
+}
+
+func (c *core) init(s *shared, cfg *Config) {
+	c.shared = s
+	c.configure(cfg)
+}
+
+// tick is the time now, which must not go back: the clock was read before the lock was taken.
+func (c *core) tick(now time.Duration) time.Duration {
+	c.now = max(c.now, now)
+	return c.now
+}
+
+func (c *core) at(now time.Duration) time.Time { return c.start.Add(now) }
+
+// lock takes the lock for a change, and returns the core to change: c, or what stands for it if it was evicted. revive says whether
+// the change takes anything away, so that it must not be forgotten.
+func (c *core) lock(revive bool) (*core, time.Duration) {
+	now := time.Since(c.start)
+	c.mu.Lock()
+	if c.gone {
+		c = c.home.current(revive) // of the same Keyed, so it has the same lock
+	}
+	return c, c.tick(now)
+}
+
+// unlock ends what lock began: the head may go now, or not any more, or have left.
+func (c *core) unlock() {
+	if c.queue.head != nil || c.armed {
+		c.drain(c.now)
+	}
+	c.mu.Unlock()
+}
+
+// check is what is done before admission.
+func check(ctx context.Context, cost int) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if cost < 0 {
+		return fmt.Errorf("%w: negative cost %d", ErrBadRequest, cost)
+	}
+	return nil
+}
+
+// checkSize is what is done before admission to the total, so that nobody waits at a key for what cannot be.
+func (c *core) checkSize(ctx context.Context, cost int) error {
+	if int64(cost) <= c.maxCost.Load() {
+		return nil
+	}
+	c.mu.Lock()
+	c.stats.Rejected.TooLarge++
+	c.mu.Unlock()
+	return c.finish(ctx, cost, nil, c.tooLarge(cost))
+}
+
+func (c *core) tooLarge(cost int) error {
+	return fmt.Errorf("%w: cost %d is more than can be let through at once, %d", ErrTooLarge, cost, c.maxCost.Load())
+}
+
+// acquire takes what one request of the cost needs, if need be after waiting (unless try is set). The caller has checked ctx and cost.
+func (c *core) acquire(ctx context.Context, cost int, try bool) error {
+	now := time.Since(c.start)
+	c.mu.Lock()
+	w, err := c.admit(ctx, cost, try, now)
+	c.mu.Unlock()
+	if w == nil && err == nil {
+		return nil
+	}
+	return c.finish(ctx, cost, w, err)
+}
+
+// admit is acquire under the lock, up to the point where it has to wait: with the waiter that it returns.
+func (c *core) admit(ctx context.Context, cost int, try bool, now time.Duration) (*waiter, error) {
+	now = c.tick(now)
+	if int64(cost) > c.maxCost.Load() {
+		c.stats.Rejected.TooLarge++
+		return nil, c.tooLarge(cost)
+	}
+	if c.queue.head == nil && c.take(now, cost) {
+		c.admitted(cost)
+		return nil, nil
+	}
+	wait, cause := c.estimate(now, cost, c.queue.n, c.queue.weight)
+	reason, deadline := ReasonNoWait, Never
+	if !try && !c.cfg.NoWait {
+		if d, ok := ctx.Deadline(); ok {
+			deadline = d.Sub(c.start)
+		}
+		var ok bool
+		if reason, ok = c.mayWait(now, wait, now, deadline); ok && c.queue.n >= c.cfg.MaxWaiting {
+			reason, ok = ReasonQueueFull, false
+		}
+		if ok {
+			w := c.waiters.get(cost, now, deadline)
+			c.queue.push(w)
+			c.stats.Waiting++
+			c.stats.WaitingCost += w.weight
+			if c.queue.head == w {
+				c.arm(wait)
+			}
+			return w, nil
+		}
+	}
+	if wait == Never {
+		reason = ReasonNever
+	}
+	c.stats.Rejected.add(reason)
+	return nil, c.limited(reason, cause, wait)
+}
+
+// take takes from both buckets or from neither.
+func (c *core) take(now time.Duration, cost int) bool {
+	if now < c.pausedUntil {
+		return false
+	}
+	t := c.at(now)
+	if !c.requests.take(t, 1) {
+		return false
+	}
+	if !c.cost.take(t, cost) {
+		c.requests.credit(t, 1)
+		return false
+	}
+	return true
+}
+
+func (c *core) admitted(cost int) {
+	c.stats.Admitted++
+	count(&c.stats.ReservedCost, cost)
+}
+
+// estimate is how long a request waits behind n others of the given cost, as things stand, and what for. Where both limits bind in turn it
+// may be too short, never too long.
+func (c *core) estimate(now time.Duration, cost, n int, weight int64) (time.Duration, Cause) {
+	t := c.at(now)
+	wait, cause := c.requests.wait(t, 1+int64(n)), CauseRequests
+	if w := c.pausedUntil - now; w > wait {
+		wait, cause = w, CausePause
+	}
+	if cost == 0 && c.cfg.Borrow {
+		weight -= int64(c.cfg.MaxDebt) // the debt of one who borrows is not for those behind to wait for who cost nothing
+	}
+	if cost > 0 || weight > 0 {
+		if w := c.cost.wait(t, weight+c.cost.price(cost)); w > wait {
+			wait, cause = w, CauseCost
+		}
+	}
+	return max(wait, 1), cause
+}
+
+// mayWait says whether a request that arrived at the given time may wait so much longer, and if not, why.
+func (c *core) mayWait(now, wait, arrived, deadline time.Duration) (Reason, bool) {
+	switch {
+	case wait == Never:
+		return ReasonNever, false
+	case deadline != Never && wait >= deadline-now:
+		return ReasonDeadline, false
+	case c.cfg.MaxWait > 0 && wait > c.cfg.MaxWait-(now-arrived):
+		return ReasonMaxWait, false
+	}
+	return 0, true
+}
+
+func (c *core) limited(reason Reason, cause Cause, wait time.Duration) *LimitedError {
+	return &LimitedError{Reason: reason, Cause: cause, Total: c.total, Wait: wait}
+}
+
+// drain lets through who can be, from the head on, and sets the timer for the next. A head that comes too late is rejected as soon
+// as that is known: it may go elsewhere. Those behind it need not be looked at: they arrived later, and MaxWait is the
+// same for all.
+func (c *core) drain(now time.Duration) {
+	for w := c.queue.head; w != nil; w = c.queue.head {
+		if c.take(now, w.cost) {
+			c.admitted(w.cost)
+			c.stats.Waited++
+			c.stats.TotalWaitTime += now - w.arrived
+			c.decide(w, nil)
+			continue
+		}
+		wait, cause := c.estimate(now, w.cost, 0, 0)
+		if reason, ok := c.mayWait(now, wait, w.arrived, w.deadline); !ok {
+			c.stats.Rejected.add(reason)
+			c.decide(w, c.limited(reason, cause, wait))
+			continue
+		}
+		c.arm(wait)
+		return
+	}
+	if c.armed {
+		c.armed = false
+		c.timer.Stop()
+	}
+}
+
+// decide takes the waiter out of the queue and wakes it. It belongs to its caller from then on.
+func (c *core) decide(w *waiter, err error) {
+	c.unqueue(w)
+	w.waited, w.err = c.now-w.arrived, err
+	w.wake <- struct{}{}
+}
+
+func (c *core) unqueue(w *waiter) {
+	c.queue.remove(w)
+	c.stats.Waiting--
+	c.stats.WaitingCost -= w.weight
+}
+
+func (c *core) arm(wait time.Duration) {
+	c.armed = true
+	if c.timer == nil {
+		c.timer = time.AfterFunc(wait, c.onTimer)
+	} else {
+		c.timer.Reset(wait)
+	}
+}
+
+// onTimer may come too late, when the queue has changed or is empty: it then does nothing or sets the timer again.
+func (c *core) onTimer() {
+	now := time.Since(c.start)
+	c.mu.Lock()
+	c.tick(now)
+	c.unlock()
+}
+
+// finish waits for the outcome of w, if there is one, and reports it.
+func (c *core) finish(ctx context.Context, cost int, w *waiter, err error) error {
+	var waited time.Duration
+	if w != nil {
+		waited, err = c.wait(ctx, w)
+	}
+	c.mu.Lock()
+	report := c.cfg.OnLimited
+	c.mu.Unlock()
+	if report != nil {
+		e := LimitedEvent{Total: c.total, Cost: cost, Waited: waited, Err: err}
+		if c.home != nil {
+			e.Key = c.home.name()
+		}
+		report(e)
+	}
+	return err
+}
+
+// wait is the outcome of w, or the end of the caller's context.
+func (c *core) wait(ctx context.Context, w *waiter) (time.Duration, error) {
+	select {
+	case <-w.wake:
+	case <-ctx.Done():
+		now := time.Since(c.start)
+		c.mu.Lock()
+		if w.queued {
+			waited := c.tick(now) - w.arrived
+			c.unqueue(w)
+			c.left(ctx)
+			c.unlock()
+			c.waiters.put(w)
+			return waited, context.Cause(ctx)
+		}
+		c.mu.Unlock()
+		<-w.wake
+	}
+	waited, err, cost := w.waited, w.err, w.cost
+	c.waiters.put(w)
+	if err == nil && ctx.Err() != nil {
+		// It was let through as its context ended: nobody is there any more to use that.
+		c.undo(ctx, cost, waited)
+		err = context.Cause(ctx)
+	}
+	return waited, err
+}
+
+func (c *core) left(ctx context.Context) {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		c.stats.Expired++
+	} else {
+		c.stats.Cancelled++
+	}
+}
+
+// undo makes as if the request had left before it was let through.
+func (c *core) undo(ctx context.Context, cost int, waited time.Duration) {
+	c, now := c.lock(false)
+	c.stats.Admitted--
+	c.stats.Waited--
+	c.stats.ReservedCost -= uint64(cost)
+	c.stats.TotalWaitTime -= waited
+	c.left(ctx)
+	c.requests.credit(c.at(now), 1)
+	c.cost.credit(c.at(now), cost)
+	c.unlock()
+}
+
+// configure makes cfg the configuration, and rejects the waiters that can never be let through with it. Those who wait stay in
+// their order.
+func (c *core) configure(cfg *Config) {
+	now := c.tick(time.Since(c.start))
+	c.cfg = cfg
+	c.maxCost.Store(cfg.maxCost())
+	t := c.at(now)
+	c.requests.set(t, cfg.Requests)
+	c.cost.set(t, cfg.Cost)
+	count(&c.stats.ForgivenCost, c.cost.forgive(t, cfg.MaxDebt))
+	for w := c.queue.head; w != nil; {
+		next := w.next
+		if int64(w.cost) > c.maxCost.Load() {
+			c.stats.Rejected.TooLarge++
+			c.decide(w, c.tooLarge(w.cost))
+		}
+		w = next
+	}
+}

@@ -1,0 +1,55 @@
+// Package limiter lets requests through to a function at a bounded rate, by number and by cost: the requests and the tokens per minute of a
+// language model, the bytes per second of a disk, the money per day of an account.
+//
+//	chat, err := limiter.New(model.Chat, limiter.Config{
+//		Requests: limiter.PerMinute(500),
+//		Cost:     limiter.PerMinute(200_000),
+//		MaxWait:  10 * time.Second,
+//	},
+//		limiter.WithCost(func(p Prompt) int { return p.Tokens + p.MaxTokens }),
+//		limiter.WithActual(func(p Prompt, a Answer, err error) int { return a.Usage }))
+//	...
+//	answer, err := chat.Do(ctx, prompt)
+//
+// # What is promised
+//
+// A request takes from both limits or from neither. What was reserved for it is settled when its actual cost is known: the difference is given
+// back, which may let others through at once, or is taken in addition, even into debt. The debt is bounded.
+//
+// Requests that are over the limits wait in the order of arrival or, if the Config says so, fail. Tokens are taken when a request is let
+// through and not before: one that leaves while it waits takes nothing, and those behind it move up at once. (A reservation of x/time/rate has a
+// fixed time; when the one before it is cancelled it waits on.) A heavy request at the head of the queue is not overtaken, so it is not starved.
+//
+// A request that could not be let through before its deadline, or within MaxWait, fails at once, or as soon as a debt or a pause
+// makes it so, with a [*LimitedError] that says how long to wait: it can go elsewhere while there is time. That is reckoned from what is in
+// the buckets and in the queue; refunds and requests that leave may make the wait shorter than it seemed.
+//
+// A back-end's own view is obeyed: [WithPause] and Pause stop everything for a Retry-After, Lower takes over what it says is left. The
+// configuration may be replaced while requests wait.
+//
+// [Keyed] has limits for each key, and for all together. The number of keys is bounded, and only keys with full buckets make room
+// for others, so nobody gets rid of a debt by making the limiter forget it.
+//
+// # When not to use it
+//
+// A rate is the right bound where somebody counts a rate: a provider's quota, a tenant's plan. To protect a back-end of one's own from too much at
+// a time, bound the concurrency instead (bulkhead): a rate that was right yesterday overloads a server that has become slow, and idles one that
+// has become fast. The limits hold for one process; several that share an account each need their share, or a limiter on a shared store. An
+// estimate far below the actual costs makes bursts that the limits cannot hold back; reserve the most that a request may cost.
+//
+// # Order of layers
+//
+// Inside of a cache and of a fallback, so that hits cost nothing and rejections lead elsewhere. Outside of a bulkhead, so that a request that waits for
+// tokens does not hold a slot. Inside of a retry, so that each attempt is counted; the errors say that nothing was done and how long to
+// wait. Several limits on different periods (a minute and a day) are limiters around each other, the longer period outside; let its
+// WithActual return [NeverRan] for errors that are [ErrLimited], so that what the inner one rejects does not count in the outer one.
+//
+// # Cost
+//
+// No goroutine, and no timer while nobody waits. Do allocates nothing, Acquire its permit. A request that does not wait costs one mutex and
+// two rate.Limiter.AllowN; go test -bench Do shows it beside these. In a Keyed all keys share one mutex.
+//
+// # Sources
+//
+// Token bucket: RFC 2697, section 3, in the form of golang.org/x/time/rate, which holds the buckets.
+package limiter

@@ -1,0 +1,294 @@
+package limiter_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/scalable-ai/patterns/breaker/limiter"
+)
+
+type intKeyed = limiter.Keyed[int, int, int]
+
+// hundreds is the key of a request in these tests; the rest is its cost.
+func hundreds(req int) int { return req / 100 }
+
+func rest(req int) int { return req % 100 }
+
+func keyedBubble(t *testing.T, cfg limiter.KeyedConfig, test func(t *testing.T, k *intKeyed), opts ...limiter.Option[int]) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		k, err := limiter.NewKeyed(hundreds, echo, cfg, append([]limiter.Option[int]{limiter.WithCost(rest)}, opts...)...)
+		require.NoError(t, err)
+		test(t, k)
+		synctest.Wait()
+		s := k.Stats()
+		require.Zero(t, s.Each.Waiting+s.Total.Waiting, "%+v", s)
+		require.Zero(t, s.Each.WaitingCost+s.Total.WaitingCost, "%+v", s)
+	})
+}
+
+func doKeyed(ctx context.Context, k *intKeyed, req int) func() error {
+	return func() error {
+		_, err := k.Do(ctx, req)
+		return err
+	}
+}
+
+func TestKeysAreApart(t *testing.T) {
+	keyedBubble(t, limiter.KeyedConfig{Each: limiter.Config{Cost: ten}}, func(t *testing.T, k *intKeyed) {
+		_, err := k.Do(t.Context(), 110)
+		require.NoError(t, err)
+		waiting := async(doKeyed(t.Context(), k, 103))
+		_, err = k.Do(t.Context(), 210)
+		require.NoError(t, err)
+		_, err = k.TryAcquire(1, 1)
+		limited(t, err, limiter.ReasonNoWait, limiter.CauseCost, 400*ms)
+		passed(t, waiting, 300*ms)
+		require.InDelta(t, 0, k.Level(1).Cost, 1e-6)
+		require.InDelta(t, 3, k.Level(2).Cost, 1e-6)
+		require.InDelta(t, 10, k.Level(3).Cost, 1e-6)
+		require.Equal(t, 2, k.Stats().Keys)
+		require.Equal(t, uint64(3), k.Stats().Each.Admitted)
+		require.Equal(t, uint64(3), k.Stats().Total.Admitted)
+	})
+}
+
+// What the total does not let through gets its key's share back.
+func TestTotal(t *testing.T) {
+	cfg := limiter.KeyedConfig{
+		Each:  limiter.Config{Requests: ten, Cost: ten},
+		Total: limiter.Config{Cost: limiter.Limit{Events: 10, Per: time.Second, Burst: 15}, MaxWait: 400 * ms},
+	}
+	keyedBubble(t, cfg, func(t *testing.T, k *intKeyed) {
+		_, err := k.Do(t.Context(), 110)
+		require.NoError(t, err)
+		_, err = k.Do(t.Context(), 210) // 5 left
+		limited(t, err, limiter.ReasonMaxWait, limiter.CauseCost, 500*ms)
+		var byTotal *limiter.LimitedError
+		require.True(t, errors.As(err, &byTotal) && byTotal.Total)
+		require.Equal(t, limiter.Level{Requests: 10, Cost: 10}, k.Level(2))
+
+		waiting := async(doKeyed(t.Context(), k, 207))
+		require.InDelta(t, 3, k.Level(2).Cost, 1e-6)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		behind := async(doKeyed(ctx, k, 301))
+		cancel(errGaveUp)
+		require.ErrorIs(t, (<-behind).err, errGaveUp)
+		require.Equal(t, limiter.Level{Requests: 10, Cost: 10}, k.Level(3))
+		passed(t, waiting, 200*ms)
+
+		// Too large for the total: known before it waits at its key.
+		_, err = k.Acquire(t.Context(), 1, 16)
+		require.ErrorIs(t, err, limiter.ErrTooLarge)
+		s := k.Stats()
+		require.Equal(t, uint64(4), s.Each.Admitted)
+		require.Equal(t, uint64(2), s.Each.Returned)
+		require.Equal(t, uint64(2), s.Total.Admitted)
+		require.Equal(t, limiter.Rejections{MaxWait: 1, TooLarge: 1}, s.Total.Rejected)
+
+		// A permit is one for both.
+		time.Sleep(time.Hour)
+		permit, err := k.Acquire(t.Context(), 1, 9)
+		require.NoError(t, err)
+		permit.Settle(2)
+		require.InDelta(t, 8, k.Level(1).Cost, 1e-6)
+		require.InDelta(t, 13, k.TotalLevel().Cost, 1e-6)
+	})
+}
+
+// Only keys that have nothing to remember are evicted.
+func TestEviction(t *testing.T) {
+	cfg := limiter.KeyedConfig{Each: limiter.Config{Cost: ten, NoWait: true}, MaxKeys: 2}
+	keyedBubble(t, cfg, func(t *testing.T, k *intKeyed) {
+		permit, err := k.Acquire(t.Context(), 1, 10)
+		require.NoError(t, err)
+		permit.Settle(15) // full in 1.5 s
+		_, err = k.Do(t.Context(), 205)
+		require.NoError(t, err)
+		_, err = k.Do(t.Context(), 300)
+		limited(t, err, limiter.ReasonTooManyKeys, limiter.CauseKeys, 500*ms)
+		require.EqualError(t, err, "limiter: limited by keys (too many keys), retry after 500ms")
+		require.Error(t, k.Pause(3, time.Second))
+		k.Resume(3)
+		require.Error(t, k.Lower(3, 1, 1))
+		time.Sleep(499 * ms)
+		_, err = k.Do(t.Context(), 300)
+		limited(t, err, limiter.ReasonTooManyKeys, limiter.CauseKeys, 1*ms)
+		time.Sleep(1 * ms)
+		_, err = k.Do(t.Context(), 301) // in the place of 2
+		require.NoError(t, err)
+		require.InDelta(t, 0, k.Level(1).Cost, 1e-6, "the debtor is not forgotten")
+		_, err = k.Do(t.Context(), 401)
+		limited(t, err, limiter.ReasonTooManyKeys, limiter.CauseKeys, 100*ms)
+		time.Sleep(100 * ms)
+		_, err = k.Do(t.Context(), 401) // in the place of 3
+		require.NoError(t, err)
+		require.InDelta(t, 1, k.Level(1).Cost, 1e-6)
+		require.Equal(t, uint64(2), k.Stats().Evicted)
+		require.Equal(t, 2, k.Stats().Keys)
+		require.Equal(t, uint64(3), k.Stats().Each.Rejected.TooManyKeys)
+	})
+}
+
+// Neither a key in which someone waits nor one that is paused is evicted.
+func TestEvictionSparesWaitersAndPauses(t *testing.T) {
+	cfg := limiter.KeyedConfig{Each: limiter.Config{Requests: ten}, MaxKeys: 1}
+	keyedBubble(t, cfg, func(t *testing.T, k *intKeyed) {
+		require.NoError(t, k.Pause(1, time.Hour))
+		near(t, time.Hour, k.Level(1).Paused)
+		_, err := k.TryAcquire(2, 0)
+		limited(t, err, limiter.ReasonTooManyKeys, limiter.CauseKeys, time.Minute) // when it is looked at again
+		waiting := async(doKeyed(t.Context(), k, 100))
+		time.Sleep(time.Minute)
+		k.Resume(1)
+		passed(t, waiting, time.Minute)
+		time.Sleep(time.Minute)
+		_, err = k.TryAcquire(2, 0)
+		require.NoError(t, err)
+	})
+}
+
+// A permit that is settled after its key was evicted reaches what stands for the key now.
+func TestSettleAfterEviction(t *testing.T) {
+	cfg := limiter.KeyedConfig{Each: limiter.Config{Cost: ten}, MaxKeys: 1}
+	keyedBubble(t, cfg, func(t *testing.T, k *intKeyed) {
+		evict := func(key int) *limiter.Permit {
+			t.Helper()
+			permit, err := k.Acquire(t.Context(), key, 5)
+			require.NoError(t, err)
+			time.Sleep(time.Hour)
+			_, err = k.Do(t.Context(), 9900)
+			require.NoError(t, err)
+			return permit
+		}
+		evict(1).Settle(1) // a refund to a full key
+		require.Equal(t, 1, k.Stats().Keys)
+		require.InDelta(t, 10, k.Level(1).Cost, 1e-6)
+
+		debtor := evict(1)
+		debtor.Settle(18)
+		require.Equal(t, 2, k.Stats().Keys, "it comes back, above MaxKeys")
+		require.InDelta(t, -3, k.Level(1).Cost, 1e-6)
+		_, err := k.TryAcquire(1, 1)
+		limited(t, err, limiter.ReasonNoWait, limiter.CauseCost, 400*ms)
+		time.Sleep(time.Hour)
+		_, err = k.Do(t.Context(), 200)
+		require.NoError(t, err)
+		require.Equal(t, 1, k.Stats().Keys, "both made room")
+
+		// The key is there again when the permit is settled.
+		time.Sleep(time.Hour)
+		debtor = evict(1)
+		refund := evict(1)
+		_, err = k.Acquire(t.Context(), 1, 4)
+		require.NoError(t, err)
+		debtor.Settle(8)
+		require.InDelta(t, 3, k.Level(1).Cost, 1e-6)
+		refund.Cancel()
+		require.InDelta(t, 8, k.Level(1).Cost, 1e-6)
+
+		// What comes back has the limits of now.
+		time.Sleep(time.Hour)
+		debtor = evict(1)
+		require.NoError(t, k.Reconfigure(limiter.KeyedConfig{Each: limiter.Config{Cost: limiter.PerSecond(4)}, MaxKeys: 1}))
+		debtor.Settle(8)
+		require.InDelta(t, 1, k.Level(1).Cost, 1e-6)
+		require.InDelta(t, 2, func() float64 { time.Sleep(250 * ms); return k.Level(1).Cost }(), 1e-6)
+	})
+}
+
+func TestKeyedPauseAndLower(t *testing.T) {
+	pause := limiter.WithPause(func(req, _ int, _ error) time.Duration {
+		if rest(req) == 9 {
+			return 300 * ms
+		}
+		return 0
+	})
+	cfg := limiter.KeyedConfig{Each: limiter.Config{Cost: ten}, Total: limiter.Config{Cost: limiter.PerSecond(100)}}
+	keyedBubble(t, cfg, func(t *testing.T, k *intKeyed) {
+		_, err := k.Do(t.Context(), 109)
+		require.NoError(t, err)
+		near(t, 300*ms, k.Level(1).Paused)
+		_, err = k.Do(t.Context(), 200)
+		require.NoError(t, err, "only the key is paused")
+		k.PauseAll(500 * ms)
+		passed(t, async(doKeyed(t.Context(), k, 200)), 500*ms)
+		k.PauseAll(time.Hour)
+		k.ResumeAll()
+		require.NoError(t, k.Lower(2, -1, 2))
+		require.InDelta(t, 2, k.Level(2).Cost, 1e-6)
+		k.LowerAll(-1, 50)
+		require.InDelta(t, 50, k.TotalLevel().Cost, 1e-6)
+	}, pause)
+}
+
+func TestKeyedReconfigure(t *testing.T) {
+	keyedBubble(t, limiter.KeyedConfig{Each: limiter.Config{Cost: ten}}, func(t *testing.T, k *intKeyed) {
+		_, err := k.Do(t.Context(), 110)
+		require.NoError(t, err)
+		first, second := async(doKeyed(t.Context(), k, 110)), async(doKeyed(t.Context(), k, 105))
+		cfg := k.Config()
+		require.Equal(t, limiter.KeyedConfig{Each: limiter.Config{Cost: ten}}, cfg)
+		cfg.Each.Cost = limiter.PerSecond(5)
+		cfg.MaxKeys = 1
+		require.NoError(t, k.Reconfigure(cfg))
+		require.ErrorIs(t, (<-first).err, limiter.ErrTooLarge)
+		passed(t, second, time.Second)
+		require.InDelta(t, 5, k.Level(7).Cost, 1e-6)
+		cfg.Total.Requests = limiter.Limit{Burst: 1}
+		require.NoError(t, k.Reconfigure(cfg))
+		time.Sleep(time.Hour)
+		_, err = k.Do(t.Context(), 200)
+		require.NoError(t, err)
+		_, err = k.Do(t.Context(), 200)
+		limited(t, err, limiter.ReasonNever, limiter.CauseRequests, limiter.Never)
+	})
+}
+
+func TestBadKeys(t *testing.T) {
+	floats, err := limiter.NewKeyed(func(f float64) float64 { return f }, func(_ context.Context, f float64) (float64, error) { return f, nil }, limiter.KeyedConfig{})
+	require.NoError(t, err)
+	_, err = floats.Do(t.Context(), math.NaN())
+	require.ErrorIs(t, err, limiter.ErrBadRequest)
+	require.ErrorIs(t, floats.Pause(math.NaN(), time.Second), limiter.ErrBadRequest)
+	require.Equal(t, limiter.Level{}, floats.Level(math.NaN()))
+	floats.Resume(math.NaN())
+	anys, err := limiter.NewKeyed(func(a any) any { return a }, func(_ context.Context, a any) (any, error) { return a, nil }, limiter.KeyedConfig{})
+	require.NoError(t, err)
+	_, err = anys.Do(t.Context(), []int{1})
+	require.ErrorIs(t, err, limiter.ErrBadRequest)
+	_, err = anys.Do(t.Context(), "fine")
+	require.NoError(t, err)
+	_, err = anys.Acquire(t.Context(), "fine", -1)
+	require.ErrorIs(t, err, limiter.ErrBadRequest)
+	require.Equal(t, 1, anys.Stats().Keys)
+}
+
+func TestKeyedOnLimited(t *testing.T) {
+	var events []limiter.LimitedEvent
+	hook := func(e limiter.LimitedEvent) { events = append(events, e) }
+	each := limiter.Config{Requests: limiter.Limit{Burst: 1}, OnLimited: hook}
+	cfg := limiter.KeyedConfig{Each: each, Total: limiter.Config{Cost: ten, OnLimited: hook}, MaxKeys: 2}
+	keyedBubble(t, cfg, func(t *testing.T, k *intKeyed) {
+		_, err := k.Do(t.Context(), 110)
+		require.NoError(t, err)
+		_, byKey := k.Do(t.Context(), 101)
+		_, byTotal := k.TryAcquire(2, 1)
+		_, tooLarge := k.Do(t.Context(), 211)
+		_, err = k.Do(t.Context(), 200)
+		require.NoError(t, err)
+		_, tooMany := k.Do(t.Context(), 300)
+		require.Equal(t, []limiter.LimitedEvent{
+			{Key: 1, Cost: 1, Err: byKey},
+			{Total: true, Cost: 1, Err: byTotal},
+			{Total: true, Cost: 11, Err: tooLarge},
+			{Key: 3, Err: tooMany},
+		}, events)
+	})
+}
