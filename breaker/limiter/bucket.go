@@ -21,7 +21,8 @@ type bucket struct {
 // rounding is what a level may be off a whole number, being a float, and still count as one.
 const rounding = 1e-6
 
-// set changes the limit. The level stays, up to the new burst; a bucket that had no limit is full.
+// set changes the limit. The level stays, up to the new burst, and as a whole number if it is not refilled any more; a bucket that had no
+// limit is full.
 func (b *bucket) set(t time.Time, l Limit) {
 	b.limit = l
 	switch {
@@ -29,6 +30,13 @@ func (b *bucket) set(t time.Time, l Limit) {
 		b.lim = nil
 	case b.lim == nil:
 		b.lim = rate.NewLimiter(rate.Limit(l.perSecond()), l.Burst)
+	case l.Events == 0:
+		// What is a hair below a whole number would stay there.
+		level := int(math.Floor(b.lim.TokensAt(t) + rounding))
+		b.lim = rate.NewLimiter(0, l.Burst)
+		if missing := l.Burst - level; missing > 0 {
+			b.charge(t, missing)
+		}
 	default:
 		b.lim.SetLimitAt(t, rate.Limit(l.perSecond()))
 		b.lim.SetBurstAt(t, l.Burst)

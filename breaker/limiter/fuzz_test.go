@@ -62,8 +62,9 @@ func (p *fuzzPlay) play(t *testing.T) {
 	}
 	for _, c := range p.calls {
 		c.cancel(c.cause)
+		p.m.leave(func(q *fuzzCall) bool { return q == c }, "cancelled")
+		synctest.Wait()
 	}
-	p.m.leave(func(*fuzzCall) bool { return true }, "cancelled")
 	p.check()
 	if !l.TimerStopped() {
 		t.Error("a timer runs though nobody waits")
@@ -219,7 +220,7 @@ func (p *fuzzPlay) check() {
 	if n := got.Admitted + r.Sum() + got.Cancelled + got.Expired + uint64(got.Waiting); n != uint64(len(p.calls)) {
 		p.t.Errorf("the books do not add up, %d calls: %+v", len(p.calls), got)
 	}
-	if (got.TotalWaitTime-want.TotalWaitTime).Abs() > time.Microsecond {
+	if (got.TotalWaitTime - want.TotalWaitTime).Abs() > time.Microsecond {
 		p.t.Errorf("TotalWaitTime %v, want %v", got.TotalWaitTime, want.TotalWaitTime)
 	}
 	got.TotalWaitTime, got.Rejected, want.TotalWaitTime = 0, limiter.Rejections{}, 0

@@ -44,6 +44,9 @@ func (b *modelBucket) set(l limiter.Limit) {
 	}
 	b.limit = l
 	b.level = min(b.level, whole*l.Burst)
+	for l.Events == 0 && b.level%whole != 0 { // what is not refilled is whole
+		b.level--
+	}
 }
 
 // in is how long it takes until n can be taken.

@@ -180,9 +180,9 @@ func TestPause(t *testing.T) {
 	})
 }
 
-type retryAfter time.Duration
+type retryAfterError time.Duration
 
-func (e retryAfter) Error() string { return "429 Too Many Requests" }
+func (e retryAfterError) Error() string { return "429 Too Many Requests" }
 
 // The pause comes before the refund: it must not let through those who wait.
 func TestWithPause(t *testing.T) {
@@ -191,7 +191,7 @@ func TestWithPause(t *testing.T) {
 		next := func(_ context.Context, req int) (int, error) {
 			if req == 10 {
 				<-gate
-				return 0, retryAfter(300 * ms)
+				return 0, retryAfterError(300 * ms)
 			}
 			return req, nil
 		}
@@ -203,7 +203,7 @@ func TestWithPause(t *testing.T) {
 				return req
 			}),
 			limiter.WithPause(func(_, _ int, err error) time.Duration {
-				var after retryAfter
+				var after retryAfterError
 				if errors.As(err, &after) {
 					return time.Duration(after)
 				}
@@ -213,7 +213,7 @@ func TestWithPause(t *testing.T) {
 		limited := async(do(t.Context(), l, 10))
 		waiting := async(do(t.Context(), l, 5))
 		close(gate)
-		require.Equal(t, retryAfter(300*ms), (<-limited).err)
+		require.Equal(t, retryAfterError(300*ms), (<-limited).err)
 		passed(t, waiting, 300*ms)
 	})
 }
