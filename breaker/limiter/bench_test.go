@@ -96,3 +96,26 @@ func BenchmarkDo(b *testing.B) {
 		parallel(b, func(int) bool { return n.allow(1) })
 	})
 }
+
+// BenchmarkWait has 64 callers wait at a limit with a burst of 1, where each timer that is late could cost a token. What counts is of-limit:
+// the rate that they got, as a part of the limit.
+func BenchmarkWait(b *testing.B) {
+	const perSecond = 10_000
+	ctx := context.Background()
+	wait := func(b *testing.B, do func(i int) bool) {
+		b.SetParallelism(32)
+		parallel(b, do)
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds()/perSecond, "of-limit")
+	}
+	b.Run("limiter", func(b *testing.B) {
+		l, err := limiter.New(echo, limiter.Config{Requests: limiter.Limit{Events: perSecond, Per: time.Second, Burst: 1}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		wait(b, func(i int) bool { _, err := l.Do(ctx, i); return err == nil })
+	})
+	b.Run("rate-wait", func(b *testing.B) {
+		l := rate.NewLimiter(perSecond, 1)
+		wait(b, func(int) bool { return l.Wait(ctx) == nil })
+	})
+}

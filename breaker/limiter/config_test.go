@@ -73,7 +73,10 @@ func TestLimits(t *testing.T) {
 		require.Equal(t, limiter.Level{Requests: math.Inf(1), Cost: math.Inf(1)}, l.Level())
 		require.Equal(t, uint64(math.MaxUint64), l.Stats().ReservedCost, "does not overflow")
 		l.Pause(100 * ms) // holds without limits too
-		passed(t, async(do(t.Context(), l, math.MaxInt)), 100*ms)
+		first, second := async(do(t.Context(), l, math.MaxInt)), async(do(t.Context(), l, math.MaxInt))
+		require.Equal(t, int64(4*limiter.MaxEvents), l.Stats().WaitingCost, "does not overflow")
+		passed(t, first, 100*ms)
+		passed(t, second, 100*ms)
 		permit, err := l.Acquire(t.Context(), math.MaxInt)
 		require.NoError(t, err)
 		permit.Settle(0)

@@ -2,19 +2,21 @@ package limiter
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
+// maxLate is how much a late timer makes up for. After a longer standstill those who wait are not let through in one burst.
+const maxLate = 100 * time.Millisecond
+
 // core is the machinery of one Limiter, of one key of a Keyed, or of a Keyed's total: two buckets, and a queue in front of them.
 //
 // Tokens are taken for the head of the queue only, and only when they are there. So what is in the buckets belongs to
 // nobody, a waiter that leaves has nothing to give back, and those behind it lose nothing. There is one timer, for the
 // head, and none while nobody waits. Whatever may let the head go sooner (a refund, the head leaving, new limits) or
-// decides that it comes too late (a debt, a pause) must be followed by drain.
+// decides that it comes too late (a debt, a pause) is done between lock and unlock.
 type core struct {
 	*shared
 	total bool // the total of a Keyed
@@ -23,8 +25,8 @@ type core struct {
 
 	maxCost atomic.Int64 // of cfg, to be read without the lock
 
-	cfg         *Config // with the defaults filled in; replaced, not changed
-	now         time.Duration
+	cfg         *Config       // with the defaults filled in; replaced, not changed
+	now         time.Duration // up to which time has passed for what follows
 	requests    bucket
 	cost        bucket
 	pausedUntil time.Duration
@@ -54,9 +56,9 @@ func (c *core) init(s *shared, cfg *Config) {
 	c.configure(cfg)
 }
 
-// tick is the time now, which must not go back: the clock was read before the lock was taken.
+// tick is the time now, which must not go back: the clock was read before the lock was taken. Heads that were due before go first.
 func (c *core) tick(now time.Duration) time.Duration {
-	c.now = max(c.now, now)
+	c.advance(max(c.now, now))
 	return c.now
 }
 
@@ -76,7 +78,7 @@ func (c *core) lock(revive bool) (*core, time.Duration) {
 // unlock ends what lock began: the head may go now, or not any more, or have left.
 func (c *core) unlock() {
 	if c.queue.head != nil || c.armed {
-		c.drain(c.now)
+		c.arm(c.advance(c.now))
 	}
 	c.mu.Unlock()
 }
@@ -215,37 +217,45 @@ func (c *core) limited(reason Reason, cause Cause, wait time.Duration) *LimitedE
 	return &LimitedError{Reason: reason, Cause: cause, Total: c.total, Wait: wait}
 }
 
-// drain lets through who can be, from the head on, and sets the timer for the next. A head that comes too late is rejected as soon
-// as that is known: it may go elsewhere. Those behind it need not be looked at: they arrived later, and MaxWait is the
+// advance lets time pass until now, and lets through those heads that can be meanwhile. It returns how long the next has to wait, or 0 if
+// there is none.
+//
+// Time passes from one head to the next: each takes its tokens at the moment when they were there, even if the timer was
+// late. Otherwise a small bucket would overflow in between, and the rate would fall below the limit.
+//
+// A head that comes too late is rejected: it may go elsewhere. Those behind it need not be looked at: they arrived later, and MaxWait is the
 // same for all.
-func (c *core) drain(now time.Duration) {
+func (c *core) advance(now time.Duration) (next time.Duration) {
 	for w := c.queue.head; w != nil; w = c.queue.head {
-		if c.take(now, w.cost) {
+		if c.take(c.now, w.cost) {
 			c.admitted(w.cost)
 			c.stats.Waited++
 			c.stats.TotalWaitTime += now - w.arrived
-			c.decide(w, nil)
+			c.decide(w, now, nil)
 			continue
 		}
-		wait, cause := c.estimate(now, w.cost, 0, 0)
-		if reason, ok := c.mayWait(now, wait, w.arrived, w.deadline); !ok {
+		wait, cause := c.estimate(c.now, w.cost, 0, 0)
+		if reason, ok := c.mayWait(c.now, wait, w.arrived, w.deadline); !ok {
 			c.stats.Rejected.add(reason)
-			c.decide(w, c.limited(reason, cause, wait))
+			c.decide(w, now, c.limited(reason, cause, wait))
 			continue
 		}
-		c.arm(wait)
-		return
+		if next = wait - (now - c.now); next > 0 {
+			break
+		}
+		c.now = max(c.now+wait, now-maxLate)
 	}
-	if c.armed {
-		c.armed = false
-		c.timer.Stop()
+	c.now = now
+	if c.queue.head == nil {
+		return 0
 	}
+	return next
 }
 
 // decide takes the waiter out of the queue and wakes it. It belongs to its caller from then on.
-func (c *core) decide(w *waiter, err error) {
+func (c *core) decide(w *waiter, now time.Duration, err error) {
 	c.unqueue(w)
-	w.waited, w.err = c.now-w.arrived, err
+	w.waited, w.err = now-w.arrived, err
 	w.wake <- struct{}{}
 }
 
@@ -255,12 +265,16 @@ func (c *core) unqueue(w *waiter) {
 	c.stats.WaitingCost -= w.weight
 }
 
+// arm sets the timer for the head; 0 stops it.
 func (c *core) arm(wait time.Duration) {
-	c.armed = true
-	if c.timer == nil {
+	c.armed = wait > 0
+	switch {
+	case c.timer == nil && c.armed:
 		c.timer = time.AfterFunc(wait, c.onTimer)
-	} else {
+	case c.armed:
 		c.timer.Reset(wait)
+	case c.timer != nil:
+		c.timer.Stop()
 	}
 }
 
@@ -269,74 +283,6 @@ func (c *core) onTimer() {
 	now := time.Since(c.start)
 	c.mu.Lock()
 	c.tick(now)
-	c.unlock()
-}
-
-// finish waits for the outcome of w, if there is one, and reports it.
-func (c *core) finish(ctx context.Context, cost int, w *waiter, err error) error {
-	var waited time.Duration
-	if w != nil {
-		waited, err = c.wait(ctx, w)
-	}
-	c.mu.Lock()
-	report := c.cfg.OnLimited
-	c.mu.Unlock()
-	if report != nil {
-		e := LimitedEvent{Total: c.total, Cost: cost, Waited: waited, Err: err}
-		if c.home != nil {
-			e.Key = c.home.name()
-		}
-		report(e)
-	}
-	return err
-}
-
-// wait is the outcome of w, or the end of the caller's context.
-func (c *core) wait(ctx context.Context, w *waiter) (time.Duration, error) {
-	select {
-	case <-w.wake:
-	case <-ctx.Done():
-		now := time.Since(c.start)
-		c.mu.Lock()
-		if w.queued {
-			waited := c.tick(now) - w.arrived
-			c.unqueue(w)
-			c.left(ctx)
-			c.unlock()
-			c.waiters.put(w)
-			return waited, context.Cause(ctx)
-		}
-		c.mu.Unlock()
-		<-w.wake
-	}
-	waited, err, cost := w.waited, w.err, w.cost
-	c.waiters.put(w)
-	if err == nil && ctx.Err() != nil {
-		// It was let through as its context ended: nobody is there any more to use that.
-		c.undo(ctx, cost, waited)
-		err = context.Cause(ctx)
-	}
-	return waited, err
-}
-
-func (c *core) left(ctx context.Context) {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		c.stats.Expired++
-	} else {
-		c.stats.Cancelled++
-	}
-}
-
-// undo makes as if the request had left before it was let through.
-func (c *core) undo(ctx context.Context, cost int, waited time.Duration) {
-	c, now := c.lock(false)
-	c.stats.Admitted--
-	c.stats.Waited--
-	c.stats.ReservedCost -= uint64(cost)
-	c.stats.TotalWaitTime -= waited
-	c.left(ctx)
-	c.requests.credit(c.at(now), 1)
-	c.cost.credit(c.at(now), cost)
 	c.unlock()
 }
 
@@ -354,7 +300,7 @@ func (c *core) configure(cfg *Config) {
 		next := w.next
 		if int64(w.cost) > c.maxCost.Load() {
 			c.stats.Rejected.TooLarge++
-			c.decide(w, c.tooLarge(w.cost))
+			c.decide(w, now, c.tooLarge(w.cost))
 		}
 		w = next
 	}

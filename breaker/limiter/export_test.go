@@ -1,5 +1,7 @@
 package limiter
 
+import "time"
+
 // Bucket is bucket, for its tests.
 type Bucket = bucket
 
@@ -20,4 +22,28 @@ func (l *Limiter[Req, Resp]) TimerStopped() bool {
 	l.shared.mu.Lock()
 	defer l.shared.mu.Unlock()
 	return l.core.timer == nil || !l.core.timer.Stop()
+}
+
+// TakeAt takes the cost at the given time since New, as one does who read the clock then and got the lock only now.
+func (l *Limiter[Req, Resp]) TakeAt(now time.Duration, cost int) bool {
+	l.shared.mu.Lock()
+	defer l.shared.mu.Unlock()
+	return l.core.take(l.core.tick(now), cost)
+}
+
+// DelayTimer stops the timer, as if it was late.
+func (l *Limiter[Req, Resp]) DelayTimer() (fire func()) {
+	l.shared.mu.Lock()
+	defer l.shared.mu.Unlock()
+	l.core.timer.Stop()
+	return l.core.onTimer
+}
+
+// DelayTimer stops the timer of a key, as if it was late.
+func (k *Keyed[K, Req, Resp]) DelayTimer(key K) (fire func()) {
+	k.table.mu.Lock()
+	defer k.table.mu.Unlock()
+	e := k.table.entries[key]
+	e.timer.Stop()
+	return e.onTimer
 }

@@ -154,6 +154,24 @@ func TestEvictionSparesWaitersAndPauses(t *testing.T) {
 	})
 }
 
+// A key whose head could go, but for a timer that is late, is not evicted as full: the head goes first.
+func TestEvictionSparesLateTimers(t *testing.T) {
+	cfg := limiter.KeyedConfig{Each: limiter.Config{Cost: ten}, MaxKeys: 1}
+	keyedBubble(t, cfg, func(t *testing.T, k *intKeyed) {
+		_, err := k.Do(t.Context(), 110)
+		require.NoError(t, err)
+		waiting := async(doKeyed(t.Context(), k, 110))
+		fire := k.DelayTimer(1)
+		time.Sleep(time.Hour)
+		_, err = k.TryAcquire(2, 0)
+		limited(t, err, limiter.ReasonTooManyKeys, limiter.CauseKeys, 900*ms) // a late timer makes up for 100 ms
+		passed(t, waiting, time.Hour)
+		require.InDelta(t, 1, k.Level(1).Cost, 1e-6)
+		fire()
+		require.InDelta(t, 1, k.Level(1).Cost, 1e-6)
+	})
+}
+
 // A permit that is settled after its key was evicted reaches what stands for the key now.
 func TestSettleAfterEviction(t *testing.T) {
 	cfg := limiter.KeyedConfig{Each: limiter.Config{Cost: ten}, MaxKeys: 1}

@@ -160,7 +160,7 @@ func (t *table[K]) reconfigure(given KeyedConfig, cfg *KeyedConfig) {
 	t.given, t.each, t.maxKeys = given, &cfg.Each, cfg.MaxKeys
 	for _, e := range t.entries {
 		e.configure(t.each)
-		e.drain(e.now)
+		e.arm(e.advance(e.now))
 	}
 }
 

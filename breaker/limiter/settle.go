@@ -101,14 +101,10 @@ func (c *core) levelAt(now time.Duration) Level {
 	}
 }
 
-// fullIn is how long it takes until there is nothing to remember: full buckets, nobody who waits, no pause. 0 if that is now.
+// fullIn is how long it takes until there is nothing to remember: full buckets, no pause, and so nobody who waits. 0 if that is now.
 func (c *core) fullIn(now time.Duration) time.Duration {
 	t := c.at(now)
-	in := max(c.pausedUntil-now, 0,
+	return max(c.pausedUntil-now, 0,
 		c.requests.wait(t, int64(c.requests.limit.Burst)),
 		c.cost.wait(t, int64(c.cost.limit.Burst)))
-	if c.queue.head != nil {
-		in = max(in, 1)
-	}
-	return in
 }

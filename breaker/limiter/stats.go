@@ -50,7 +50,7 @@ type Stats struct {
 	TotalWaitTime time.Duration
 
 	Waiting     int   // requests that wait now
-	WaitingCost int64 // and their cost
+	WaitingCost int64 // and their cost, of each up to 2*MaxEvents
 }
 
 // MeanWait is the mean time that the requests that had to wait and were let through did wait, 0 if there are none.

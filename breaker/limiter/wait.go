@@ -1,0 +1,74 @@
+package limiter
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// finish waits for the outcome of w, if there is one, and reports it.
+func (c *core) finish(ctx context.Context, cost int, w *waiter, err error) error {
+	var waited time.Duration
+	if w != nil {
+		waited, err = c.wait(ctx, w)
+	}
+	c.mu.Lock()
+	report := c.cfg.OnLimited
+	c.mu.Unlock()
+	if report != nil {
+		e := LimitedEvent{Total: c.total, Cost: cost, Waited: waited, Err: err}
+		if c.home != nil {
+			e.Key = c.home.name()
+		}
+		report(e)
+	}
+	return err
+}
+
+// wait is the outcome of w, or the end of the caller's context.
+func (c *core) wait(ctx context.Context, w *waiter) (time.Duration, error) {
+	select {
+	case <-w.wake:
+	case <-ctx.Done():
+		locked, now := c.lock(false) // another than c only if c was evicted, and w is not queued then
+		if w.queued {
+			c.unqueue(w)
+			c.left(ctx)
+			locked.unlock()
+			waited := now - w.arrived
+			c.waiters.put(w)
+			return waited, context.Cause(ctx)
+		}
+		locked.unlock()
+		<-w.wake
+	}
+	waited, err, cost := w.waited, w.err, w.cost
+	c.waiters.put(w)
+	if err == nil && ctx.Err() != nil {
+		// It was let through as its context ended: nobody is there any more to use that.
+		c.undo(ctx, cost, waited)
+		err = context.Cause(ctx)
+	}
+	return waited, err
+}
+
+func (c *core) left(ctx context.Context) {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		c.stats.Expired++
+	} else {
+		c.stats.Cancelled++
+	}
+}
+
+// undo makes as if the request had left before it was let through.
+func (c *core) undo(ctx context.Context, cost int, waited time.Duration) {
+	c, now := c.lock(false)
+	c.stats.Admitted--
+	c.stats.Waited--
+	c.stats.ReservedCost -= uint64(cost)
+	c.stats.TotalWaitTime -= waited
+	c.left(ctx)
+	c.requests.credit(c.at(now), 1)
+	c.cost.credit(c.at(now), cost)
+	c.unlock()
+}
