@@ -3,6 +3,7 @@ package limiter_test
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +16,9 @@ import (
 )
 
 const ms = time.Millisecond
+
+// most is limiter.MaxEvents or, where int is short, something that an int can hold four times.
+var most = int(min(int64(limiter.MaxEvents), int64(math.MaxInt/4)))
 
 var errGaveUp = errors.New("the caller gave up")
 

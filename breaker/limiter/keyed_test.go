@@ -259,6 +259,29 @@ func TestKeyedReconfigure(t *testing.T) {
 		require.ErrorIs(t, (<-first).err, limiter.ErrTooLarge)
 		passed(t, second, time.Second)
 		require.InDelta(t, 5, k.Level(7).Cost, 1e-6)
+
+		// Who waits goes sooner when the limit is raised.
+		waiting := async(doKeyed(t.Context(), k, 105))
+		cfg.Each.Cost = limiter.PerSecond(10)
+		require.NoError(t, k.Reconfigure(cfg))
+		passed(t, waiting, 500*ms)
+
+		// Who waits goes at once when the limit is lifted, at the key or at the total.
+		waiting = async(doKeyed(t.Context(), k, 105))
+		cfg.Each.Cost = limiter.Limit{}
+		require.NoError(t, k.Reconfigure(cfg))
+		passed(t, waiting, 0)
+		cfg.Total.Requests = ten
+		require.NoError(t, k.Reconfigure(cfg))
+		for range 10 {
+			_, err = k.Do(t.Context(), 101)
+			require.NoError(t, err)
+		}
+		waiting = async(doKeyed(t.Context(), k, 105))
+		cfg.Total.Requests = limiter.Limit{}
+		require.NoError(t, k.Reconfigure(cfg))
+		passed(t, waiting, 0)
+
 		cfg.Total.Requests = limiter.Limit{Burst: 1}
 		require.NoError(t, k.Reconfigure(cfg))
 		time.Sleep(time.Hour)
