@@ -24,8 +24,8 @@ const maxWaiting = 1 << 20
 const maxFillTime = 100 * 365 * 24 * time.Hour
 
 // Limit is a rate: Events in each period Per, up to Burst of them at once. It is a token bucket that holds Burst, starts full and is refilled evenly
-// at the rate Events/Per; so any stretch of time of length Per sees at most Events+Burst. To keep Per within n whatever
-// happens, let Events and Burst add up to n.
+// at the rate Events/Per; so any stretch of time of length Per sees at most Events+Burst: with the default Burst twice the
+// Events, when it begins with a full bucket. To keep every Per within n, let Events and Burst add up to n.
 //
 // The zero Limit is no limit. A Limit that has only Per lets nothing through (a tenant whose quota is 0). One that has only Burst is a
 // budget: it is never refilled, and gets back only what is refunded.
@@ -119,7 +119,8 @@ type Config struct {
 	// NoWait makes a request that is over the limits fail at once with a *LimitedError. Default: it waits.
 	NoWait bool
 
-	// MaxWait is the longest that a request waits. One that would have to wait longer fails at once with a *LimitedError.
+	// MaxWait is the longest that a request waits. One that would have to wait longer fails at once with a *LimitedError; one
+	// that turns out to while it waits fails then.
 	// Default: no bound but the deadline of the caller's context.
 	MaxWait time.Duration
 

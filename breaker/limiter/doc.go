@@ -7,7 +7,12 @@
 //		MaxWait:  10 * time.Second,
 //	},
 //		limiter.WithCost(func(p Prompt) int { return p.Tokens + p.MaxTokens }),
-//		limiter.WithActual(func(p Prompt, a Answer, err error) int { return a.Usage }))
+//		limiter.WithActual(func(p Prompt, a Answer, err error) int {
+//			if err != nil {
+//				return p.Tokens // no answer was generated
+//			}
+//			return a.Usage
+//		}))
 //	...
 //	answer, err := chat.Do(ctx, prompt)
 //
@@ -20,15 +25,19 @@
 // through and not before: one that leaves while it waits takes nothing, and those behind it move up at once. (A reservation of x/time/rate has a
 // fixed time; when the one before it is cancelled it waits on.) A heavy request at the head of the queue is not overtaken, so it is not starved.
 //
-// A request that could not be let through before its deadline, or within MaxWait, fails at once, or as soon as a debt or a pause
-// makes it so, with a [*LimitedError] that says how long to wait: it can go elsewhere while there is time. That is reckoned from what is in
-// the buckets and in the queue; refunds and requests that leave may make the wait shorter than it seemed.
+// A request that could not be let through before its deadline, or within MaxWait, fails at once with a [*LimitedError] that says how long to
+// wait: it can go elsewhere while there is time. One that a debt or a pause makes late while it waits fails when it gets to the head of the
+// queue, or at its deadline. All this is reckoned from what is in the buckets and in the queue; refunds and requests that leave may make
+// the wait shorter than it seemed.
 //
 // A back-end's own view is obeyed: [WithPause] and Pause stop everything for a Retry-After, Lower takes over what it says is left. The
 // configuration may be replaced while requests wait.
 //
 // [Keyed] has limits for each key, and for all together. The number of keys is bounded, and only keys with full buckets make room
 // for others, so nobody gets rid of a debt by making the limiter forget it.
+//
+// Callers who wait get the full rate also where the bucket is small and timers are late: each takes its tokens as of the moment when they were
+// there. After a standstill, of the process or the machine, that makes up for at most 100 ms.
 //
 // # When not to use it
 //
@@ -47,7 +56,8 @@
 // # Cost
 //
 // No goroutine, and no timer while nobody waits. Do allocates nothing, Acquire its permit. A request that does not wait costs one mutex and
-// two rate.Limiter.AllowN; go test -bench Do shows it beside these. In a Keyed all keys share one mutex.
+// one rate.Limiter.AllowN for each limit; go test -bench . shows it beside these. In a Keyed all keys share one mutex; keys are kept,
+// whether used or not, until MaxKeys are and a new one comes.
 //
 // # Sources
 //

@@ -18,29 +18,48 @@ import (
 // FuzzOperations plays a program of operations, one after the other, against a limiter in a bubble. After each, when all is quiet, it
 // compares the limiter with a naive model, which steps through time in whole numbers.
 func FuzzOperations(f *testing.F) {
-	random := rand.New(rand.NewPCG(1, 2))
-	for range 300 {
-		program := make([]byte, 40+random.IntN(360))
-		for i := range program {
-			program[i] = byte(random.Uint32())
-		}
-		f.Add(program)
+	fuzzPrograms(f, 300, func(t *testing.T, program program) {
+		(&fuzzPlay{t: t, program: program}).play(t)
+	})
+}
+
+// program is what remains of a program.
+type program []byte
+
+// next is the next byte of the program modulo n.
+func (p *program) next(n int) int {
+	if len(*p) == 0 {
+		return 0
 	}
-	f.Fuzz(func(t *testing.T, program []byte) {
-		p := &fuzzPlay{t: t, program: program[:min(len(program), 400)]}
-		synctest.Test(t, p.play)
+	v := int((*p)[0]) % n
+	*p = (*p)[1:]
+	return v
+}
+
+// fuzzPrograms plays programs in bubbles, beginning with n random ones.
+func fuzzPrograms(f *testing.F, n uint64, play func(t *testing.T, p program)) {
+	random := rand.New(rand.NewPCG(1, n))
+	for range n {
+		p := make([]byte, 40+random.IntN(360))
+		for i := range p {
+			p[i] = byte(random.Uint32())
+		}
+		f.Add(p)
+	}
+	f.Fuzz(func(t *testing.T, p []byte) {
+		synctest.Test(t, func(t *testing.T) { play(t, p[:min(len(p), 400)]) })
 	})
 }
 
 // fuzzPlay is one program at play.
 type fuzzPlay struct {
-	t       *testing.T
-	program []byte
-	start   time.Time
-	l       *intLimiter
-	m       *fuzzModel
-	calls   []*fuzzCall
-	log     []string
+	program
+	t     *testing.T
+	start time.Time
+	l     *intLimiter
+	m     *fuzzModel
+	calls []*fuzzCall
+	log   []string
 
 	requestsPer, costPer time.Duration
 
@@ -280,14 +299,4 @@ func (p *fuzzPlay) config() limiter.Config {
 		cfg.Borrow, cfg.MaxDebt = p.next(4) == 0, p.next(30)
 	}
 	return cfg
-}
-
-// next is the next byte of the program modulo n.
-func (p *fuzzPlay) next(n int) int {
-	if len(p.program) == 0 {
-		return 0
-	}
-	v := int(p.program[0]) % n
-	p.program = p.program[1:]
-	return v
 }

@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/scalable-ai/patterns/breaker/limiter"
@@ -16,17 +14,8 @@ import (
 // FuzzKeys plays a program against a Keyed with a few places, and compares it with a model that never forgets a key: they must agree in
 // everything, except that the Keyed may reject a key when as many others have something to remember as there are places.
 func FuzzKeys(f *testing.F) {
-	random := rand.New(rand.NewPCG(3, 4))
-	for range 200 {
-		program := make([]byte, 40+random.IntN(360))
-		for i := range program {
-			program[i] = byte(random.Uint32())
-		}
-		f.Add(program)
-	}
-	f.Fuzz(func(t *testing.T, program []byte) {
-		p := &keysPlay{program: program[:min(len(program), 400)]}
-		synctest.Test(t, p.play)
+	fuzzPrograms(f, 200, func(t *testing.T, program program) {
+		(&keysPlay{program: program}).play(t)
 	})
 }
 
@@ -49,7 +38,7 @@ type modelPermit struct {
 }
 
 type keysPlay struct {
-	program []byte
+	program
 	k       *intKeyed
 	keys    [fuzzKeys]modelKey
 	places  int
@@ -58,15 +47,6 @@ type keysPlay struct {
 	permits []modelPermit
 	extra   int // settlements into debt, each of which may bring an evicted key back
 	log     []string
-}
-
-func (p *keysPlay) next(n int) int {
-	if len(p.program) == 0 {
-		return 0
-	}
-	v := int(p.program[0]) % n
-	p.program = p.program[1:]
-	return v
 }
 
 func (p *keysPlay) note(format string, args ...any) {

@@ -39,8 +39,8 @@ func New[Req, Resp any](next Func[Req, Resp], cfg Config, opts ...Option[Req]) (
 // Do calls next with req once the limits have room for it, and settles what WithActual says when next returns.
 //
 // Requests are let through in the order of arrival; a heavy one at the head holds up those behind it until there is enough for it. One that
-// would have to wait past the deadline of ctx, or longer than Config.MaxWait, fails at once, or as soon as a
-// debt or a pause makes it so. When ctx ends first, Do returns context.Cause(ctx) at once and nothing is taken.
+// would have to wait past the deadline of ctx, or longer than Config.MaxWait, fails at once; if a debt or a pause makes it late while it
+// waits, it fails when it gets to the head of the queue. When ctx ends first, Do returns context.Cause(ctx) at once and nothing is taken.
 //
 // The errors of next are returned unchanged. The others are *LimitedError, ErrTooLarge and ErrBadRequest; they mean, as does the end of ctx
 // while it waits, that next was not called and nothing is taken. If next panics or calls runtime.Goexit, what was

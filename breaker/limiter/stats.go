@@ -85,7 +85,7 @@ type Level struct {
 
 // LimitedEvent describes a request that had to wait or was rejected, for [Config].OnLimited.
 type LimitedEvent struct {
-	Key    any           // the request's key (Keyed only)
+	Key    any           // the request's key (Keyed only, and not with Total)
 	Total  bool          // by KeyedConfig.Total, not by the limits of its key
 	Cost   int           // what was asked for
 	Waited time.Duration // how long it waited
