@@ -1,0 +1,53 @@
+package bulkhead
+
+import "time"
+
+// Rejections counts the calls that were rejected, by [Reason].
+type Rejections struct {
+	Full, Evicted, Deadline, MaxWait, TooLarge, BadCost uint64
+}
+
+// Total is the sum of them all.
+func (r Rejections) Total() uint64 {
+	return r.Full + r.Evicted + r.Deadline + r.MaxWait + r.TooLarge + r.BadCost
+}
+
+// Stats are counters since New and gauges of now. Calls that come and go without waiting take no lock, so while they do the
+// numbers are not all of the very same moment; the books balance when nothing moves. A call whose context had
+// ended when it came is not counted.
+type Stats struct {
+	Admitted  uint64     // calls that were let in
+	Queued    uint64     // calls that had to wait and have ended their wait: let in, rejected or gone
+	Overtakes uint64     // calls that were let in before a heavier one at the head of the queue
+	Rejected  Rejections // calls that were not let in
+	Cancelled uint64     // callers whose context was cancelled while they waited
+	Expired   uint64     // callers whose deadline passed while they waited
+
+	QueueWait time.Duration // sum over Queued of the time in the queue
+
+	Capacity    int
+	InUse       int64 // the cost held; above Capacity after Resize has lowered it, or Settle has raised what a permit holds
+	Waiting     int   // callers in the queue
+	WaitingCost int64 // and their cost
+
+	// HoldTime is the recent mean time from admission to release, weighted by cost, from which waits are estimated; 0
+	// until enough calls have been timed.
+	HoldTime time.Duration
+}
+
+// MeanQueueWait is the mean time in the queue of the calls that had to wait, 0 before the first.
+func (s Stats) MeanQueueWait() time.Duration {
+	if s.Queued == 0 {
+		return 0
+	}
+	return s.QueueWait / time.Duration(s.Queued)
+}
+
+// RejectEvent describes a call that was rejected, for [Config].OnReject.
+type RejectEvent struct {
+	Reason       Reason
+	Cost         int
+	Priority     int           // see WithPriority
+	Waited       time.Duration // in the queue
+	ExpectedWait time.Duration // as in RejectedError; 0 if the reason is TooLarge or BadCost
+}
