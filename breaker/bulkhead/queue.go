@@ -102,18 +102,10 @@ func (q *queue) remove(w *waiter) {
 	q.n--
 }
 
-// first returns the waiter whose turn it is, nil if there is none. Of equals the higher priority goes first.
-func (q *queue) first() *waiter {
-	var first *waiter
-	for i := classes - 1; i >= 0; i-- {
-		if w := q.class[i].head; w != nil && (first == nil || w.rank < first.rank) {
-			first = w
-		}
-	}
-	return first
-}
+// first returns the waiter whose turn it is, nil if there is none.
+func (q *queue) first() *waiter { return q.fitting(math.MaxInt64) }
 
-// fitting returns the first waiter in order that costs at most free, nil if there is none.
+// fitting returns the first waiter in order that costs at most free, nil if there is none. Of equals the higher priority goes first.
 func (q *queue) fitting(free int64) *waiter {
 	var first *waiter
 	for i := classes - 1; i >= 0; i-- {

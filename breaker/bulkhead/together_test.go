@@ -1,0 +1,123 @@
+package bulkhead_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/scalable-ai/patterns/breaker/bulkhead"
+)
+
+const pairs = 2_000
+
+// together calls both functions with 0, 1, 2 and so on, at the same moment as nearly as can be: who is ahead waits
+// for the other, but not for long, since that may be off its processor. Then one of them, now this and now that, waits for a few
+// moments more, up to the number given.
+func together(moments int, first, second func(i int)) {
+	var at [2]atomic.Int64
+	side := func(me int, call func(i int)) {
+		random := rand.New(rand.NewPCG(5, uint64(me)))
+		for i := range int64(pairs) {
+			at[me].Store(i + 1)
+			for spins := 0; at[1-me].Load() < i+1 && spins < 5000 || i == 0 && at[1-me].Load() == 0; spins++ {
+				if spins > 100_000 {
+					yield(1) // not before there was time to get a processor of its own
+				}
+			}
+			for moment := random.IntN(moments); moment > 0 && int(i)%2 == me; moment-- {
+				at[me].Load()
+			}
+			call(int(i))
+		}
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		side(1, second)
+	}()
+	side(0, first)
+	<-over
+}
+
+// race acquires so much of each of many bulkheads of capacity 8, lets the functions, which get a bulkhead and the permit, run together
+// for each, and checks that all is free in the end; all that some times over. A cost that leaves room for another like it is
+// best: releases are then mostly untimed, and do not take the lock in any case.
+func race(t *testing.T, moments, cost int, first, second func(i int, b *guard, p *bulkhead.Permit)) {
+	t.Helper()
+	times := 25
+	if raceEnabled {
+		times = 2
+	}
+	guards, permits := make([]*guard, pairs), make([]*bulkhead.Permit, pairs)
+	for i := range guards {
+		guards[i] = newGuard(t, bulkhead.Config{Capacity: 8, MaxQueue: 1}, echo)
+	}
+	for range times {
+		for i := range permits {
+			permits[i], _ = guards[i].TryAcquire(cost)
+		}
+		together(moments,
+			func(i int) { first(i, guards[i], permits[i]) },
+			func(i int) { second(i, guards[i], permits[i]) })
+		for i := range guards {
+			if v := guards[i].Stats(); v.InUse != 0 || v.Waiting != 0 {
+				t.Fatalf("all is over, but %+v", v)
+			}
+		}
+	}
+}
+
+func release(_ int, _ *guard, p *bulkhead.Permit) { p.Release() }
+
+// Nobody comes later who could mend it: if the only release did not see the waiter, that would wait for ever.
+func TestReleaseRacesWithTheWaiter(t *testing.T) {
+	race(t, 2000, 3, release, func(_ int, b *guard, _ *bulkhead.Permit) {
+		p, err := b.Acquire(context.Background(), 6)
+		if err != nil {
+			t.Error(err)
+		}
+		p.Release()
+	})
+}
+
+func TestReleasesRace(t *testing.T) { race(t, 200, 1, release, release) }
+
+// At no moment may more be free than there is, and in the end all is.
+func TestSettleRacesWithRelease(t *testing.T) {
+	race(t, 200, 1, func(_ int, b *guard, p *bulkhead.Permit) {
+		p.Release()
+		if v := b.Stats(); v.InUse < 0 {
+			t.Errorf("more is free than there is: %+v", v)
+		}
+	}, func(i int, _ *guard, p *bulkhead.Permit) {
+		if err := p.Settle(i % 4); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// meddlingContext does something when it is asked for values, which is after the call has found no room and before it is in the queue.
+type meddlingContext struct {
+	context.Context
+	meddle func()
+}
+
+func (c meddlingContext) Value(key any) any {
+	c.meddle()
+	return c.Context.Value(key)
+}
+
+func TestReleaseBeforeTheWaiterIsInTheQueue(t *testing.T) {
+	for _, cfg := range []bulkhead.Config{{Capacity: 2}, {Capacity: 2, MaxQueue: 1}} {
+		bubble(t, cfg, func(t *testing.T, b *guard) {
+			held, err := b.TryAcquire(2)
+			require.NoError(t, err)
+			c := async(meddlingContext{t.Context(), held.Release}, b, 1)
+			holds(t, c)
+			c.p.Release()
+		})
+	}
+}
