@@ -2,7 +2,6 @@ package bulkhead_test
 
 import (
 	"context"
-	"errors"
 	"math"
 	"runtime"
 	"sync"
@@ -58,7 +57,7 @@ func TestPanicAndGoexitRelease(t *testing.T) {
 		return 0, nil
 	})
 	for range 3 {
-		require.PanicsWithValue(t, errModel, func() { b.Do(t.Context(), 1) })
+		require.PanicsWithValue(t, errModel, func() { _, _ = b.Do(t.Context(), 1) })
 		require.Zero(t, b.Stats().InUse)
 	}
 	end = runtime.Goexit
@@ -66,7 +65,7 @@ func TestPanicAndGoexitRelease(t *testing.T) {
 		over := make(chan struct{})
 		go func() {
 			defer close(over)
-			b.Do(context.Background(), 1)
+			_, _ = b.Do(context.Background(), 1)
 			t.Error("Do returned")
 		}()
 		<-over
@@ -77,7 +76,7 @@ func TestPanicAndGoexitRelease(t *testing.T) {
 func TestPanicInCostHoldsNothing(t *testing.T) {
 	b, err := bulkhead.New(echo, bulkhead.Config{Capacity: 1}, bulkhead.WithCost(func(int) int { panic(errModel) }))
 	require.NoError(t, err)
-	require.PanicsWithValue(t, errModel, func() { b.Do(t.Context(), 1) })
+	require.PanicsWithValue(t, errModel, func() { _, _ = b.Do(t.Context(), 1) })
 	require.Zero(t, b.Stats().InUse)
 }
 
@@ -147,7 +146,7 @@ func TestTooLarge(t *testing.T) {
 	require.EqualError(t, err, "bulkhead: cost above the capacity: 4 is more than 3")
 	require.EqualValues(t, 5, b.Stats().Rejected.TooLarge)
 	var later interface{ RetryAfter() time.Duration }
-	require.False(t, errors.As(err, &later), "it will not fit later either")
+	require.NotErrorAs(t, err, &later, "it will not fit later either")
 }
 
 func TestRejectedWithoutQueue(t *testing.T) {
@@ -288,7 +287,7 @@ func TestPanicInOnReject(t *testing.T) {
 	b := newGuard(t, bulkhead.Config{Capacity: 1, OnReject: func(bulkhead.RejectEvent) { panic(errModel) }}, echo)
 	p, err := b.TryAcquire(1)
 	require.NoError(t, err)
-	require.PanicsWithValue(t, errModel, func() { b.Do(t.Context(), 1) })
+	require.PanicsWithValue(t, errModel, func() { _, _ = b.Do(t.Context(), 1) })
 	p.Release()
 	_, err = b.Do(t.Context(), 1)
 	require.NoError(t, err)

@@ -13,7 +13,9 @@ const (
 	waiting   = 1               // somebody waits in the queue
 	counted   = 1 << 1          // one admission
 	countFull = timedEvery << 1 // set when the count has to be moved to core.admitted
-	unit      = 1 << 8          // one unit of cost
+	unit      = 1 << unitBits   // one unit of cost
+
+	unitBits = 8
 
 	// timedEvery is how many admissions without waiting there are to one that is timed, while there is plenty of room.
 	timedEvery = 64
@@ -29,7 +31,7 @@ const (
 //
 // If the addition comes first, drain sees what it freed. If the flag comes first, the releaser sees it and calls drain
 // itself, when it gets mu, which is after the waiter is in the queue. In between, nobody else gets what was
-// freed: the flag keeps calls off the fast path, and those that get mu first are put into the queue behind.
+// freed: the flag keeps calls off the fast path, and those that get mu first go into the queue, in their place.
 //
 // Whenever mu is free, the flag is set if and only if the queue is not empty.
 //
@@ -90,7 +92,7 @@ func (c *core) acquire(ctx context.Context, cost int, try bool) (ticket, error) 
 	if s, ok := c.take(int64(cost)); ok {
 		// Reading the clock twice costs more than all the rest, so not every call is timed: one now and then, and those that leave
 		// no room for another like them. That is few while there is room, and nearly all when the estimate is about to be needed.
-		if s&(countFull-counted) != 0 && s>>8 >= 2*int64(cost) {
+		if s&(countFull-counted) != 0 && s>>unitBits >= 2*int64(cost) {
 			return ticket{int64(cost), untimed}, nil
 		}
 		return ticket{int64(cost), c.now()}, nil
@@ -103,7 +105,7 @@ func (c *core) take(cost int64) (int64, bool) {
 	for {
 		s := c.state.Load()
 		switch {
-		case s&waiting != 0 || s>>8 < cost:
+		case s&waiting != 0 || s>>unitBits < cost:
 			return s, false
 		case s&countFull != 0:
 			c.mu.Lock()
@@ -119,7 +121,7 @@ func (c *core) take(cost int64) (int64, bool) {
 func (c *core) takeOnly(cost int64) bool {
 	for {
 		s := c.state.Load()
-		if s>>8 < cost {
+		if s>>unitBits < cost {
 			return false
 		}
 		if c.state.CompareAndSwap(s, s-cost*unit) {
@@ -160,7 +162,7 @@ func (c *core) free(cost int64) {
 }
 
 // available is what is free now, negative if there is a debt.
-func (c *core) available() int64 { return c.state.Load() >> 8 }
+func (c *core) available() int64 { return c.state.Load() >> unitBits }
 
 // drain grants what can be granted to those in the queue. It must follow, under mu, whatever adds to what is free or changes the queue.
 //
@@ -252,7 +254,7 @@ func (c *core) snapshot() Stats {
 		Expired:     c.expired.Load(),
 		QueueWait:   time.Duration(c.queueWait.Load()),
 		Capacity:    int(capacity),
-		InUse:       capacity - state>>8,
+		InUse:       capacity - state>>unitBits,
 		Waiting:     c.queue.n,
 		WaitingCost: c.queue.costFrom(0),
 		HoldTime:    c.estimate.holdTime(),

@@ -19,9 +19,9 @@
 //     Config.MaxOvertakes times while it was the head. This holds for a call that has just come, too.
 //   - After that nobody passes, and what becomes free is kept until it is enough for the head.
 //
-// So a heavy request does not block light ones while there is room for them, and light ones do not starve a heavy one. It
-// is passed by so many of a later place, and by those of a higher priority that come before the head start is used up.
-// A waiter whose context ends, or whose time is up, leaves at once, and those behind it do not wait for anything on its account.
+// So light requests use what a heavy one leaves, and yet do not starve it: at the head it is passed at most MaxOvertakes times, and those of a
+// higher priority come before it only until its age makes up for that. A waiter whose context ends, or whose time is
+// up, leaves at once, and nobody waits on its account any longer.
 //
 // # Rejection instead of hopeless waits
 //
@@ -53,8 +53,9 @@
 //
 // A call that need not wait costs two atomic operations on one word, no lock, no timer and no allocation: go test -bench
 // Uncontended shows it beside golang.org/x/sync/semaphore. One call in 64, and those that leave no room for another like them, also
-// read the clock. A call that waits parks on a pooled channel, with a pooled timer if its wait is bounded by MaxWait. The bulkhead has no
-// goroutine, and needs no Close.
+// read the clock. A call that waits parks on a pooled channel, with a pooled timer if MaxWait or ServiceTime bounds its wait; a rejection
+// costs its error. A Permit is allocated only if it leaves the function that calls Acquire. The bulkhead has no goroutine,
+// and needs no Close.
 //
 // # Sources
 //

@@ -2,7 +2,6 @@ package bulkhead_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -14,7 +13,7 @@ import (
 func retryAfter(t *testing.T, err error) time.Duration {
 	t.Helper()
 	var later interface{ RetryAfter() time.Duration }
-	require.True(t, errors.As(err, &later), "%v", err)
+	require.ErrorAs(t, err, &later)
 	return later.RetryAfter()
 }
 

@@ -57,8 +57,8 @@ func (p *Permit) Release() {
 // what is held at the same time, so a permit that is released holds nothing, whatever it has really cost. After
 // Release, Settle does nothing and returns nil. (What is spent, like tokens per minute, is a rate limiter's to settle.)
 //
-// A negative actual, one above 1<<40, or one that would bring the debt above 1<<50, is ErrBadCost and changes nothing. 0 gives everything back, and the
-// permit still counts as running.
+// A negative actual, one above 1<<40, or one that would bring the debt above 1<<50, is ErrBadCost and changes nothing. 0 gives everything
+// back while the work goes on.
 func (p *Permit) Settle(actual int) error {
 	if p == nil || p.c == nil {
 		return nil

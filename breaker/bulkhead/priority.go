@@ -13,8 +13,8 @@ const classes = MaxPriority - MinPriority + 1
 type priorityKey struct{}
 
 // WithPriority returns a context whose calls wait with the given priority. Higher goes first; a context without one has priority
-// 0. Below MinPriority and above MaxPriority, the nearest of them is taken. Priorities matter only
-// while callers wait, in two ways.
+// 0. Below MinPriority and above MaxPriority, the nearest of them is taken. What is called with the context has that priority too, in every
+// bulkhead that it comes to. Priorities matter only while callers wait, in two ways.
 //
 // The order: each step up is worth Config.Ageing of waiting, so a caller of priority 2 goes before those of priority 0 that
 // came up to 2 times Ageing earlier, and after those that have waited longer than that. Nobody starves.
