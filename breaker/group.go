@@ -1,0 +1,165 @@
+package breaker
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync/atomic"
+)
+
+// Group is a Breaker for each key: a back-end, a model, a tenant. All methods are safe for concurrent use.
+//
+// A key's breaker is made by its first call. There are at most Config.MaxKeys; for a further key one is evicted that is closed, has no Do
+// under way and has not been used lately, as the CLOCK algorithm sees it; keys that came only once go first. An open, half-open or
+// forced breaker stays, so that an eviction cannot end its cooling; only one that nobody has asked for MaxOpenFor after its open time, or
+// the lease of its last probe, may go as if it were closed. A permit from Allow does not keep its breaker: if that is evicted, its
+// result is dropped as late.
+//
+// When none can be evicted, the calls for new keys go through one more breaker, the overflow, which they share: they are guarded
+// together rather than rejected or not guarded at all. GroupStats.Overflow counts them.
+//
+// Config.MaxOpenShare bounds the share of the breakers that are open or half-open at once, as Envoy does by max_ejection_percent:
+// when everything fails, the fault is not that of one back-end, and some of them must go on to take calls. One breaker may always
+// open. A breaker that is forced open counts, but is not bounded. The overflow breaker is not part of this.
+type Group[K comparable, Req, Resp any] struct {
+	key      func(Req) K
+	next     Func[Req, Resp]
+	classify func(Req, Resp, error) Outcome
+	members  table[K]
+	overflow member[K]
+	spilled  atomic.Uint64 // calls through overflow
+}
+
+// NewGroup makes a Group around next. key is called once for each Do, on the caller's goroutine; a panic in it goes to
+// the caller.
+func NewGroup[K comparable, Req, Resp any](
+	key func(Req) K, next Func[Req, Resp], cfg Config, opts ...Option[Req, Resp],
+) (*Group[K, Req, Resp], error) {
+	if key == nil || next == nil {
+		return nil, errors.New("breaker: nil key or function")
+	}
+	o, err := newOptions(opts)
+	if err != nil {
+		return nil, err
+	}
+	if cfg, err = cfg.withDefaults(true); err != nil {
+		return nil, err
+	}
+	g := &Group[K, Req, Resp]{key: key, next: next, classify: o.classify}
+	g.members.init(cfg)
+	g.overflow.c = newCore(cfg, nil, nil)
+	return g, nil
+}
+
+// Do calls next, guarded by the breaker of the request's key. See Breaker.Do. A key that cannot be used is ErrBadKey.
+func (g *Group[K, Req, Resp]) Do(ctx context.Context, req Req) (resp Resp, err error) {
+	if ctx.Err() != nil {
+		return resp, context.Cause(ctx)
+	}
+	m, err := g.member(g.key(req))
+	if err != nil {
+		return resp, err
+	}
+	defer m.unpin()
+	return do(ctx, m.c, g.next, g.classify, req)
+}
+
+// Allow asks the key's breaker for permission. See Breaker.Allow.
+func (g *Group[K, Req, Resp]) Allow(ctx context.Context, key K) (*Permit, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	m, err := g.member(key)
+	if err != nil {
+		return nil, err
+	}
+	defer m.unpin()
+	return m.c.allow(ctx)
+}
+
+// member returns the key's breaker, or the overflow. The caller unpins it.
+func (g *Group[K, Req, Resp]) member(key K) (*member[K], error) {
+	m, err := g.members.pin(key, true)
+	if err == nil && m == nil {
+		g.spilled.Add(1)
+		m = &g.overflow
+		m.pin()
+	}
+	return m, err
+}
+
+// State returns the state of the key's breaker: StateClosed if there is none. See Breaker.State.
+func (g *Group[K, Req, Resp]) State(key K) State {
+	state := StateClosed
+	_ = g.with(key, false, func(c *core) { state = c.current() })
+	return state
+}
+
+// ForceOpen rejects all calls for the key until ForceClosed or Reset. The breaker is made if there is none; the error is
+// ErrGroupFull if there is no room for it, or ErrBadKey.
+func (g *Group[K, Req, Resp]) ForceOpen(key K) error {
+	return g.with(key, true, func(c *core) { c.force(StateForcedOpen, ReasonForced) })
+}
+
+// ForceClosed lets all calls for the key through until ForceOpen or Reset. See ForceOpen for the errors.
+func (g *Group[K, Req, Resp]) ForceClosed(key K) error {
+	return g.with(key, true, func(c *core) { c.force(StateForcedClosed, ReasonForced) })
+}
+
+// Reset makes the key's breaker as new, if there is one. See Breaker.Reset.
+func (g *Group[K, Req, Resp]) Reset(key K) {
+	_ = g.with(key, false, func(c *core) { c.force(StateClosed, ReasonReset) })
+}
+
+// StatsOf returns the counters and gauges of the key's breaker; false if there is none.
+func (g *Group[K, Req, Resp]) StatsOf(key K) (s Stats, ok bool) {
+	_ = g.with(key, false, func(c *core) { s, ok = c.snapshot(), true })
+	return s, ok
+}
+
+// with calls do for the key's breaker, if there is one or it shall be made.
+func (g *Group[K, Req, Resp]) with(key K, create bool, do func(*core)) error {
+	m, err := g.members.pin(key, create)
+	if err != nil {
+		return err
+	}
+	if m == nil {
+		return ErrGroupFull
+	}
+	defer m.unpin()
+	do(m.c)
+	return nil
+}
+
+// All returns the keys that have a breaker, in no order, with its counters and gauges. The loop may call every method of the group.
+func (g *Group[K, Req, Resp]) All() iter.Seq2[K, Stats] {
+	return func(yield func(K, Stats) bool) {
+		members, _, _ := g.members.list()
+		for _, m := range members {
+			if !yield(m.key, m.c.snapshot()) {
+				return
+			}
+		}
+	}
+}
+
+// GroupStats are the counters and gauges of a Group. Its Counters are the sums over all breakers, the evicted ones and the overflow
+// included.
+type GroupStats struct {
+	Counters
+	Keys     int    // breakers
+	Open     int    // of these: open, half-open or forced open
+	Evicted  uint64 // breakers that had to make room
+	Overflow uint64 // calls that went through the overflow breaker, rejected ones included
+}
+
+// Stats returns the counters and gauges over all keys.
+func (g *Group[K, Req, Resp]) Stats() GroupStats {
+	members, evicted, past := g.members.list()
+	s := GroupStats{Counters: past, Keys: len(members), Open: int(g.members.quota.open.Load()), Evicted: evicted, Overflow: g.spilled.Load()}
+	for _, m := range members {
+		s.add(m.c.snapshot().Counters)
+	}
+	s.add(g.overflow.c.snapshot().Counters)
+	return s
+}

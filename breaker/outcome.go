@@ -1,0 +1,119 @@
+package breaker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Outcome says what a call tells about the back-end.
+type Outcome uint8
+
+// The outcomes. Whether a call was slow is another matter: of those that count, Success and Failure, each is slow
+// if it took as long as Config.SlowAfter.
+const (
+	// Default leaves it to the default rules:
+	//
+	//   - no error is a Success;
+	//   - an error while the caller's context goes on is a Failure, except ErrOpen, of another breaker inside, which is Neutral;
+	//   - an error after the caller has cancelled its context says nothing: Neutral. But a call that had been under way for
+	//     SlowAfter already counts as slow, though not as failed;
+	//   - an error after the caller's deadline has passed is a Failure, since this is how a back-end that hangs shows up. But if there
+	//     is a SlowAfter and the call took less, the caller was impatient: Neutral.
+	Default Outcome = iota
+
+	// Success counts. An error can be one: that a prompt was refused, or an id is unknown, is an answer of a healthy back-end.
+	Success
+
+	// Failure counts. If the error carries a Retry-After (see RetryAfterer), the breaker stays open at least so long if it
+	// opens meanwhile.
+	Failure
+
+	// Neutral does not count at all; a probe is repeated.
+	Neutral
+
+	// Throttled is for a back-end that asks to be left alone, like HTTP 429. It is neither a success nor a
+	// failure and opens the breaker at once: for the Retry-After that the error carries (see RetryAfterer), or else as
+	// usual. Use it if the request hit a limit that others would hit too; a limit of this caller alone is Neutral.
+	Throttled
+)
+
+var outcomeNames = [...]string{"default", "success", "failure", "neutral", "throttled"}
+
+// String returns the outcome's name in lower case.
+func (o Outcome) String() string { return nameOf(outcomeNames[:], o, "Outcome") }
+
+// Option sets a callback that depends on the types of requests and responses. Options are made by the With functions,
+// whose type arguments are inferred from the callback.
+type Option[Req, Resp any] func(*options[Req, Resp]) error
+
+type options[Req, Resp any] struct {
+	classify func(Req, Resp, error) Outcome
+}
+
+func newOptions[Req, Resp any](opts []Option[Req, Resp]) (o options[Req, Resp], err error) {
+	for _, opt := range opts {
+		if opt == nil {
+			return o, errors.New("breaker: nil Option")
+		}
+		if err := opt(&o); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+// WithClassify says what the outcome of a call is. classify is called once for each call that next has returned
+// from, on the caller's goroutine and outside locks. What it has no opinion of it leaves to the default rules by returning
+// Default. A panic in it goes to the caller, and the call counts as a failure, as does an outcome that does not exist.
+func WithClassify[Req, Resp any](classify func(req Req, resp Resp, err error) Outcome) Option[Req, Resp] {
+	return func(o *options[Req, Resp]) error {
+		if classify == nil {
+			return fmt.Errorf("breaker: WithClassify: nil function")
+		}
+		o.classify = classify
+		return nil
+	}
+}
+
+// result is the outcome of a call, with all that counts of it.
+type result struct {
+	outcome Outcome // not Default
+	slow    bool
+	err     error
+}
+
+// resolve applies the default rules and the slow clock to a call that took so long.
+func (c *Config) resolve(ctx context.Context, o Outcome, err error, took time.Duration) result {
+	slow := c.SlowAfter > 0 && took >= c.SlowAfter
+	if o == Default {
+		o = c.byDefault(ctx, err, slow)
+	}
+	if o > Throttled {
+		o = Failure
+	}
+	return result{o, slow && (o == Success || o == Failure), err}
+}
+
+func (c *Config) byDefault(ctx context.Context, err error, slow bool) Outcome {
+	if err == nil {
+		return Success
+	}
+	switch ended := ctx.Err(); {
+	case ended == nil:
+		if errors.Is(err, ErrOpen) {
+			return Neutral
+		}
+		return Failure
+	case errors.Is(ended, context.DeadlineExceeded):
+		if c.SlowAfter > 0 && !slow {
+			return Neutral
+		}
+		return Failure
+	case slow:
+		return Success // which is counted as slow
+	default:
+		return Neutral
+	}
+}
