@@ -39,6 +39,8 @@ func TestOpensAndRecovers(t *testing.T) {
 		// Who comes back when told to is let in.
 		time.Sleep(open.RetryAfter())
 		require.Zero(t, open.RetryAfter())
+		time.Sleep(sec)
+		require.Zero(t, open.RetryAfter())
 		call(t, b, good)
 		require.Equal(t, breaker.StateClosed, b.State())
 		require.Equal(t, []breaker.State{breaker.StateOpen, breaker.StateHalfOpen, breaker.StateClosed}, seen.states())
@@ -74,12 +76,12 @@ func TestCountWindow(t *testing.T) {
 	})
 }
 
-// An exact rate must not be missed by rounding: 3 of 30 is 0.1.
+// An exact rate must not be missed by rounding: 7 of 25 is 0.28, though 0.28*25 is more than 7.
 func TestExactRate(t *testing.T) {
 	for _, c := range []struct {
 		rate          float64
 		failed, calls int
-	}{{0.1, 3, 30}, {0.7, 7, 10}, {1.0 / 3, 1, 3}, {0.29, 29, 100}, {1, 5, 5}, {1e-9, 1, 100}} {
+	}{{0.28, 7, 25}, {0.1, 3, 30}, {0.7, 7, 10}, {1.0 / 3, 1, 3}, {0.29, 29, 100}, {1, 5, 5}, {1e-9, 1, 100}} {
 		bubble(t, breaker.Config{FailureRate: c.rate, Window: c.calls, MinCalls: c.calls}, func(t *testing.T, b *breaker.Breaker[step, int], _ *changes) {
 			call(t, b, times(c.calls-c.failed, good)...)
 			call(t, b, times(c.failed-1, bad)...)

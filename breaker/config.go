@@ -196,7 +196,7 @@ func setDefault[T int | float64 | time.Duration](field *T, value T) {
 	}
 }
 
-// judge says whether the calls of a window open the breaker. It divides, because rate*calls is rounded: 0.1*30 is more than 3.
+// judge says whether the calls of a window open the breaker. It divides, because rate*calls is rounded: 0.28*25 is more than 7.
 func (c *Config) judge(t tally) (Reason, bool) {
 	if t.calls < c.MinCalls {
 		return 0, false
@@ -212,10 +212,7 @@ func (c *Config) judge(t tally) (Reason, bool) {
 
 // needed is the number of probes that must succeed.
 func (c *Config) needed() int {
-	n := int(c.ProbeRatio * float64(c.Probes)) // perhaps rounded to one too few or too many
-	for n > 1 && share(n-1, c.Probes) >= c.ProbeRatio {
-		n--
-	}
+	n := int(c.ProbeRatio * float64(c.Probes))
 	for share(n, c.Probes) < c.ProbeRatio {
 		n++
 	}

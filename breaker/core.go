@@ -224,7 +224,7 @@ func (c *core) open(reason Reason, t tally, throttled time.Duration) {
 		d = c.nextOpenTime()
 	}
 	d = max(d, c.notBefore-c.now(), 2)
-	c.round, c.notBefore = nil, 0
+	c.round = nil
 	c.machine.open(d)
 	e := c.openError(StateOpen)
 	// Read after gobreaker has read the clock: when this time has come, gobreaker's has.
@@ -273,7 +273,6 @@ func (c *core) advance(now time.Duration) {
 func (c *core) force(to State, reason Reason) {
 	c.mu.Lock()
 	defer c.unlock()
-	c.advance(c.now())
 	from := c.state
 	if from == to && reason == ReasonForced {
 		return

@@ -36,10 +36,10 @@ func (c *counter) add() bool {
 	return c.stripes[i&uint32(len(c.stripes)-1)].n.Add(1) < sealed
 }
 
-// sum is the number of calls counted. Those that are being counted at the same time may be in it or not.
+// sum is the number of calls counted. It must not be sealed. Calls that are being counted at the same time may be in it or not.
 func (c *counter) sum() (n uint64) {
 	for i := range c.stripes {
-		n += c.stripes[i].n.Load() &^ sealed
+		n += c.stripes[i].n.Load()
 	}
 	return n
 }

@@ -76,11 +76,11 @@ func (e *OpenError) Error() string {
 	return s
 }
 
-// retryAfter is the Retry-After that the error carries, 0 if none.
+// retryAfter is the Retry-After that the error carries; not positive if none.
 func retryAfter(err error) time.Duration {
 	var r RetryAfterer
 	if err == nil || !errors.As(err, &r) {
 		return 0
 	}
-	return max(0, r.RetryAfter())
+	return r.RetryAfter()
 }

@@ -43,7 +43,7 @@ func playFuzz(t *testing.T, program []byte) {
 	p.b = b
 	for len(p.program) > 0 && !t.Failed() {
 		p.step()
-		if p.pick(4) > 0 { // a look at it moves it on, so it must not always be looked at
+		if p.pick(2) > 0 { // a look at it moves it on, so it must not always be looked at
 			p.check()
 		}
 	}
@@ -193,11 +193,11 @@ func (p *player) step() {
 		p.note("first token of %d", i)
 		p.permits[i].permit.FirstToken()
 		p.m.firstToken(p.permits[i].call)
-	case op < 19:
+	case op < 18:
 		d := time.Duration(p.pick(8)*p.pick(8)) * 100 * ms
 		p.note("sleep %v", d)
 		time.Sleep(d)
-	case p.pick(3) > 0:
+	case p.pick(4) > 0:
 	default:
 		switch p.pick(3) {
 		case 0:

@@ -299,7 +299,7 @@ func (m *model) open(reason breaker.Reason, throttled time.Duration) {
 }
 
 func (m *model) force(to breaker.State, reason breaker.Reason) {
-	if m.now() != to || reason == breaker.ReasonReset {
+	if m.state != to || reason == breaker.ReasonReset {
 		m.enterState(to, reason)
 	}
 }

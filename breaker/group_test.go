@@ -68,13 +68,13 @@ func TestGroupKeysAreApart(t *testing.T) {
 		require.Equal(t, s, all["b"])
 
 		require.NoError(t, g.ForceOpen("c"))
-		rejected(t, g, good.of("c"))
+		rejects(t, g, good.of("c"))
 		require.NoError(t, g.ForceClosed("c"))
 		call(t, g, times(20, bad.of("c"))...)
 		g.Reset("c")
 		g.Reset("never seen")
 		call(t, g, times(4, bad.of("c"))...)
-		rejected(t, g, good.of("c"))
+		rejects(t, g, good.of("c"))
 		for key := range g.All() {
 			g.Reset(key)
 		}
@@ -127,7 +127,7 @@ func TestGroupKeepsOpenOnes(t *testing.T) {
 		call(t, g, times(4, bad.of("open"))...)
 		require.NoError(t, g.ForceOpen("forced"))
 		churn()
-		rejected(t, g, good.of("open"))
+		rejects(t, g, good.of("open"))
 		time.Sleep(10 * sec)
 		churn()
 		require.Equal(t, breaker.StateHalfOpen, g.State("open"))
@@ -135,8 +135,8 @@ func TestGroupKeepsOpenOnes(t *testing.T) {
 		_, err := g.Allow(context.Background(), "open") // the only probe
 		require.NoError(t, err)
 		churn()
-		rejected(t, g, good.of("open"))
-		rejected(t, g, good.of("forced"))
+		rejects(t, g, good.of("open"))
+		rejects(t, g, good.of("forced"))
 		require.Zero(t, g.Stats().Overflow)
 		require.EqualValues(t, 299+100, g.Stats().Evicted)
 	})
@@ -157,7 +157,7 @@ func TestGroupForgetsCoolOnes(t *testing.T) {
 		time.Sleep(60*sec - 1)
 		call(t, g, good.of("a"))
 		require.EqualValues(t, 2, g.Stats().Overflow)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		call(t, g, good.of("a"), good.of("a"))
 		require.Equal(t, 1, g.Stats().Open)
 		require.EqualValues(t, 2, g.Stats().Overflow)
@@ -264,6 +264,19 @@ func TestGroupMaxOpenShare(t *testing.T) {
 			require.Zero(t, open())
 		})
 	}
+}
+
+// The bound is not one too low by rounding: 0.29*100 is less than 29.
+func TestGroupMaxOpenShareIsExact(t *testing.T) {
+	g, err := breaker.NewGroup(keyOf, backend, breaker.Config{MinCalls: 1, MaxOpenShare: 0.29})
+	require.NoError(t, err)
+	for _, s := range []step{good, bad} {
+		for i := range 100 {
+			_, _ = g.Do(t.Context(), s.of(string(rune('a'+i))))
+			_, _ = g.Do(t.Context(), s.of(string(rune('a'+i))))
+		}
+	}
+	require.Equal(t, 29, g.Stats().Open)
 }
 
 // A permit does not keep its breaker. Its result is late, and must not count as an open breaker of the group.

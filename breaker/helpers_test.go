@@ -100,6 +100,12 @@ func call(t *testing.T, b doer, steps ...step) {
 	}
 }
 
+// rejects asserts that a call is rejected.
+func rejects(t *testing.T, b doer, s step) {
+	t.Helper()
+	require.Error(t, rejected(t, b, s))
+}
+
 // rejected asserts that a call is rejected, and returns the error.
 func rejected(t *testing.T, b doer, s step) *breaker.OpenError {
 	t.Helper()

@@ -27,7 +27,7 @@ func TestHookCallsBack(t *testing.T) {
 		switch e.To {
 		case breaker.StateOpen:
 			require.Equal(t, breaker.StateOpen, b.State())
-			rejected(t, b, good)
+			rejects(t, b, good)
 			b.ForceClosed()
 			require.Equal(t, breaker.StateForcedClosed, b.State())
 			require.Len(t, seen.list, 1, "delivered later")
@@ -146,7 +146,7 @@ func TestForced(t *testing.T) {
 		b.Reset()
 		halfOpen(t, b)
 		b.ForceOpen()
-		rejected(t, b, good)
+		rejects(t, b, good)
 		b.Reset()
 		halfOpen(t, b)
 		probe := allowed(t, b)

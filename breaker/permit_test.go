@@ -103,7 +103,7 @@ func TestFirstTokenOfAProbe(t *testing.T) {
 			}
 			time.Sleep(time.Minute - max(0, wait) - 1)
 			require.Equal(t, breaker.StateHalfOpen, b.State())
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			require.Equal(t, want, b.State(), "first token after %v", wait)
 			permit.Done(errDown)
 			require.EqualValues(t, 1, b.Stats().Late)

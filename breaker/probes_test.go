@@ -68,9 +68,9 @@ func TestProbesAreFew(t *testing.T) {
 		call(t, b, bad, good, bad)
 		third := allowed(t, b)
 		// Three are settled and two under way: more outcomes are not needed.
-		rejected(t, b, good)
+		rejects(t, b, good)
 		third.Done(nil)
-		rejected(t, b, good)
+		rejects(t, b, good)
 		second.Done(nil)
 		require.Equal(t, breaker.StateClosed, b.State())
 	})
@@ -120,15 +120,15 @@ func TestForgottenProbe(t *testing.T) {
 		halfOpen(t, b)
 		forgotten := []*breaker.Permit{allowed(t, b), allowed(t, b)}
 		time.Sleep(time.Minute - 1)
-		rejected(t, b, good)
-		time.Sleep(1)
+		rejects(t, b, good)
+		time.Sleep(time.Nanosecond)
 		require.Zero(t, b.Stats().Probing)
 		require.Equal(t, 2, b.Stats().WindowFailed)
 		require.EqualValues(t, 2, b.Stats().Unreturned)
 		call(t, b, good, good)
 		forgotten = append(forgotten, allowed(t, b))
 		time.Sleep(time.Minute)
-		rejected(t, b, good) // the third failure of five
+		rejects(t, b, good) // the third failure of five
 		require.Equal(t, breaker.StateOpen, b.State())
 
 		// They come back at last, and mean nothing.
@@ -152,7 +152,7 @@ func TestHangingProbe(t *testing.T) {
 		var hanging sync.WaitGroup
 		hanging.Go(func() { _, _ = b.Do(context.Background(), step{takes: time.Hour}) })
 		synctest.Wait()
-		rejected(t, b, good)
+		rejects(t, b, good)
 		time.Sleep(time.Minute)
 		require.Equal(t, breaker.StateOpen, b.State())
 		time.Sleep(20 * sec)

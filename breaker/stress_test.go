@@ -169,23 +169,72 @@ func stressPermit(t *testing.T, allow func(context.Context) (*breaker.Permit, er
 	seen.returned.Add(1)
 }
 
-// Of two calls that together make MinCalls and reach the rate, whichever ends last must open the breaker: neither may leave it to
-// the other.
+// Of calls that together make MinCalls and reach the rate, whichever ends last must open the breaker: none may leave it to another. Two
+// of three end at the same time, after the first or before the last.
 func TestLastCallOpens(t *testing.T) {
-	for _, cfg := range []breaker.Config{{Window: 2, MinCalls: 2}, {WindowTime: time.Hour, MinCalls: 2}} {
-		b, err := breaker.New(backend, cfg)
-		require.NoError(t, err)
-		for i := range 5_000 {
-			good, bad := allowed(t, b), allowed(t, b)
-			var both sync.WaitGroup
-			both.Go(func() { good.Done(nil) })
-			bad.Done(errDown)
-			both.Wait()
-			require.Equal(t, breaker.StateOpen, b.State(), "round %d", i)
-			b.Reset()
+	for name, c := range map[string]struct {
+		before, after []error
+		here          error
+	}{
+		"one fails":    {before: []error{nil}, here: errDown},
+		"both succeed": {after: []error{errDown}},
+	} {
+		for kind, cfg := range map[string]breaker.Config{"calls": {Window: 3}, "time": {WindowTime: time.Hour}} {
+			cfg.MinCalls, cfg.FailureRate = 3, 0.3
+			t.Run(name+" "+kind, func(t *testing.T) {
+				b, err := breaker.New(backend, cfg)
+				require.NoError(t, err)
+				end, stop := together(nil)
+				defer stop()
+				done := func(errs []error) {
+					for _, err := range errs {
+						allowed(t, b).Done(err)
+					}
+				}
+				for i := range 10_000 {
+					done(c.before)
+					here := allowed(t, b)
+					end(allowed(t, b), func() {
+						for range i % 64 { // so that they meet at every point
+							_ = b.State()
+						}
+						here.Done(c.here)
+					})
+					done(c.after)
+					if b.State() != breaker.StateOpen {
+						t.Fatalf("round %d: %+v", i, b.Stats())
+					}
+					b.Reset()
+				}
+			})
 		}
-		require.EqualValues(t, 5_000, b.Stats().Opened)
 	}
+}
+
+// together returns a function that ends a permit by err on another goroutine while it calls meanwhile on its own.
+func together(err error) (end func(*breaker.Permit, func()), stop func()) {
+	var next atomic.Pointer[breaker.Permit]
+	var stopped atomic.Bool
+	var other sync.WaitGroup
+	other.Go(func() {
+		for !stopped.Load() {
+			if permit := next.Load(); permit != nil {
+				permit.Done(err)
+				next.Store(nil)
+			}
+			runtime.Gosched()
+		}
+	})
+	return func(permit *breaker.Permit, meanwhile func()) {
+			next.Store(permit)
+			meanwhile()
+			for next.Load() != nil {
+				runtime.Gosched()
+			}
+		}, func() {
+			stopped.Store(true)
+			other.Wait()
+		}
 }
 
 // TestGroupStress lets calls for many keys race with evictions. No call may be lost with a breaker, and no open breaker may go.
