@@ -26,8 +26,8 @@ const (
 const maxWindow = 1 << 24 // calls: 4 MiB
 
 // Config says when a breaker opens, for how long, and what closes it again. The zero value is usable: the breaker opens when
-// half of the last 100 calls have failed, and probes after five seconds. A negative, contradictory or otherwise
-// senseless value is an error from New and NewGroup.
+// half of the last 100 calls have failed (or of fewer, from 20 on), and probes after five seconds. A negative, contradictory or
+// otherwise senseless value is an error from New and NewGroup.
 type Config struct {
 	// Name says in errors and state changes which breaker it is. Default: none.
 	Name string

@@ -227,8 +227,9 @@ func (c *core) open(reason Reason, t tally, throttled time.Duration) {
 	c.round = nil
 	c.machine.open(d)
 	e := c.openError(StateOpen)
-	// Read after gobreaker has read the clock: when this time has come, gobreaker's has.
-	e.until, e.holds = time.Now().Add(d), after(c.now(), d)
+	// The clock is read after gobreaker has read it: when this time has come, gobreaker's has.
+	e.holds = after(c.now(), d)
+	e.until = c.base.Add(e.holds)
 	c.cooled = e.holds
 	c.refuse.Store(e)
 	c.opened++

@@ -58,6 +58,6 @@
 //
 // The pattern is that of Nygard, Release It! (2007). The state machine is github.com/sony/gobreaker/v2; windows, probes, forcing and
 // events are around it. The rate of slow calls, and the two kinds of windows, follow resilience4j; the bound on the share that is
-// open follows Envoy's outlier detection. The choice of the breaker to evict is the CLOCK algorithm with late promotion, as in SIEVE
-// (Zhang et al., NSDI 2024).
+// open follows Envoy's outlier detection. The choice of the breaker to evict is the CLOCK algorithm; that a new entry starts
+// unmarked is taken from SIEVE (Zhang et al., NSDI 2024).
 package breaker

@@ -10,7 +10,7 @@ type Counters struct {
 	Slow       uint64 // those that took SlowAfter or longer, whether they failed or not
 	Neutral    uint64 // calls with outcome Neutral
 	Throttled  uint64 // calls with outcome Throttled
-	Late       uint64 // calls that began before the breaker opened, closed or was reset, or outlived their lease: dropped
+	Late       uint64 // calls that began before the breaker opened, closed or was reset, outlived their lease or their breaker: dropped
 	Rejected   uint64 // calls that were not let through
 	Opened     uint64 // times the breaker opened, from closed or half-open; ForceOpen not counted
 	Unreturned uint64 // probes whose lease ran out; they are also Late when they come back

@@ -172,6 +172,10 @@ func stressPermit(t *testing.T, allow func(context.Context) (*breaker.Permit, er
 // Of calls that together make MinCalls and reach the rate, whichever ends last must open the breaker: none may leave it to another. Two
 // of three end at the same time, after the first or before the last.
 func TestLastCallOpens(t *testing.T) {
+	rounds := 10_000
+	if raceEnabled { // it makes each round slow, and a meeting more likely
+		rounds = 1000
+	}
 	for name, c := range map[string]struct {
 		before, after []error
 		here          error
@@ -191,7 +195,7 @@ func TestLastCallOpens(t *testing.T) {
 						allowed(t, b).Done(err)
 					}
 				}
-				for i := range 10_000 {
+				for i := range rounds {
 					done(c.before)
 					here := allowed(t, b)
 					end(allowed(t, b), func() {
