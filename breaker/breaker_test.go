@@ -277,7 +277,8 @@ func TestConfig(t *testing.T) {
 		require.ErrorContains(t, err, "breaker: ")
 	}
 	for _, cfg := range []breaker.Config{
-		{}, {Window: 1}, {ProbeConcurrency: 10}, {OpenFor: time.Hour}, {OpenFor: math.MaxInt64, Jitter: 1}, {OpenFor: math.MaxInt64, Jitter: 1e-20}, {OpenFor: 1, ProbeLease: 1, SlowAfter: 1},
+		{}, {Window: 1}, {ProbeConcurrency: 10}, {OpenFor: time.Hour}, {OpenFor: math.MaxInt64, Jitter: 1}, {OpenFor: math.MaxInt64, Jitter: 1e-20},
+		{OpenFor: 1, ProbeLease: 1, SlowAfter: 1},
 		{WindowTime: 10}, {WindowTime: math.MaxInt64}, {Probes: 1e9, ProbeLease: math.MaxInt64, MinCalls: 1}, {FailureRate: 1, SlowAfter: 1},
 	} {
 		bubble(t, cfg, func(t *testing.T, b *breaker.Breaker[step, int], _ *changes) {
