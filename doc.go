@@ -4,9 +4,12 @@
 //
 // The root package itself is empty. Import the one or two packages that you need; each stands alone.
 //
-//	batching       gathers the requests of concurrent callers into batches, plain or by key
+//	batching           gathers the requests of concurrent callers into batches, plain or by key, and holds goodput under overload
+//	breaker            keeps calls away from a back-end that fails or is too slow, one or one for each key
+//	breaker/bulkhead   bounds what runs at the same time, by cost, with a bounded queue
+//	breaker/limiter    lets requests through at a bounded rate, by number and by cost, with settlement; plain or by key
 //
-// Planned, in the folders of the same names: sharding, cache, breaker, pool, ensemble, featurestore.
+// Planned, in the folders of the same names: sharding, cache, pool, ensemble, featurestore.
 //
 // # One shape
 //
