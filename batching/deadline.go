@@ -27,7 +27,7 @@ func (c *core[K, Req, Resp]) sizeLimit() int {
 }
 
 // selection is a batch that is being put together.
-type selection[K comparable, Req, Resp any] struct {
+type selection struct {
 	now    time.Duration
 	n      int
 	weight int64
@@ -45,7 +45,7 @@ type selection[K comparable, Req, Resp any] struct {
 //
 // It begins with the class at the given place in the lane's list.
 func (c *core[K, Req, Resp]) choose(l *lane[K, Req, Resp], now time.Duration, first int, add func(*item[K, Req, Resp]) bool) {
-	s := selection[K, Req, Resp]{now: now, first: noDeadline}
+	s := selection{now: now, first: noDeadline}
 	for i := first; i < len(l.q.list); {
 		cl := &l.q.list[i]
 		n, weight, from := c.best(cl, s)
@@ -75,7 +75,7 @@ func (c *core[K, Req, Resp]) choose(l *lane[K, Req, Resp], now time.Duration, fi
 }
 
 // best is how many requests of a class, of what weight together, may be added to the selection, from which on.
-func (c *core[K, Req, Resp]) best(cl *class[K, Req, Resp], s selection[K, Req, Resp]) (n int, weight int64, from *item[K, Req, Resp]) {
+func (c *core[K, Req, Resp]) best(cl *class[K, Req, Resp], s selection) (n int, weight int64, from *item[K, Req, Resp]) {
 	most := min(c.sizeLimit()-s.n, cl.q.n)
 	if most <= 0 {
 		return 0, 0, nil
@@ -115,7 +115,7 @@ func (c *core[K, Req, Resp]) best(cl *class[K, Req, Resp], s selection[K, Req, R
 }
 
 // heaviest is best by weight.
-func (c *core[K, Req, Resp]) heaviest(cl *class[K, Req, Resp], s selection[K, Req, Resp]) int64 {
+func (c *core[K, Req, Resp]) heaviest(cl *class[K, Req, Resp], s selection) int64 {
 	most := cl.q.weight
 	if c.cfg.MaxWeight > 0 {
 		most = min(most, int64(c.cfg.MaxWeight)-s.weight)
