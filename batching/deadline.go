@@ -19,9 +19,7 @@ func (c *core[K, Req, Resp]) sizeLimit() int {
 	case policyAIMD:
 		return c.aimd.limit(c.cfg.MaxSize)
 	case policyDeadline:
-		if c.latency.known() {
-			return min(c.cfg.MaxSize, c.latency.largest())
-		}
+		return min(c.cfg.MaxSize, c.latency.largest())
 	}
 	return c.cfg.MaxSize
 }

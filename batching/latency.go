@@ -96,7 +96,7 @@ func (m *latency) shift() {
 }
 
 // largest is the number of requests that a batch may have: growth is stepwise while little is known.
-func (m *latency) largest() int { return max(1, growth*m.most) }
+func (m *latency) largest() int { return growth * max(1, min(m.most, math.MaxInt/growth)) }
 
 func (m *latency) known() bool { return m.count.sum > 0 }
 
