@@ -19,6 +19,8 @@ type batch[K comparable, Req, Resp any] struct {
 	items      []*item[K, Req, Resp]
 	stage      stage
 	hasSlot    bool
+	failed     bool // as a whole, at the first run
+	cut        bool // its context ended before the run did
 	started    time.Duration
 	soonest    time.Duration // when it may be over, if the policy is Deadline
 	waits      time.Duration // sum over the members
@@ -57,8 +59,8 @@ func (c *core[K, Req, Resp]) take(l *lane[K, Req, Resp], reason Reason) *batch[K
 	}
 	weight, maxWeight, latest := int64(0), int64(c.cfg.MaxWeight), time.Duration(math.MinInt64)
 	limit := c.sizeLimit()
-	first, top, mixed := c.turn(l)
-	lower := false
+	first, eldest := c.turn(l)
+	took := false // of the class eldest
 	add := func(it *item[K, Req, Resp]) bool {
 		// A request that is too heavy alone was let in before the bound was lowered: it goes alone.
 		if maxWeight > 0 && len(b.items) > 0 && weight > maxWeight-it.weight {
@@ -66,7 +68,7 @@ func (c *core[K, Req, Resp]) take(l *lane[K, Req, Resp], reason Reason) *batch[K
 			return false
 		}
 		c.unqueue(it)
-		lower = lower || it.class < top
+		took = took || it.class == eldest
 		it.batch = b
 		it.state.Store(stateRunning)
 		b.items = append(b.items, it)
@@ -85,10 +87,11 @@ func (c *core[K, Req, Resp]) take(l *lane[K, Req, Resp], reason Reason) *batch[K
 		for l.q.n > 0 && len(b.items) < limit && add(l.q.head()) {
 		}
 	}
-	if lower {
-		c.leftOut = 0
-	} else if mixed {
-		c.leftOut++
+	if l.q.n > 0 { // otherwise the lane is gone already, and nobody was left out
+		l.leftOut++
+		if took || l.leftOut > c.cfg.ClassTurn {
+			l.leftOut = 0
+		}
 	}
 	cost := int64(len(b.items))
 	switch {
@@ -103,6 +106,7 @@ func (c *core[K, Req, Resp]) take(l *lane[K, Req, Resp], reason Reason) *batch[K
 	if l.q.n > 0 { // otherwise the lane is gone already
 		c.backlog.charge(l, cost, c.quantum())
 	}
+	c.begun = now
 	b.event.Reason = reason
 	b.live.Store(int64(len(b.items)))
 	b.ctx.owner = c
@@ -118,12 +122,13 @@ func (c *core[K, Req, Resp]) take(l *lane[K, Req, Resp], reason Reason) *batch[K
 	return b
 }
 
-// turn says with which of the lane's classes the next batch begins, which is the highest, and whether there are others.
-func (c *core[K, Req, Resp]) turn(l *lane[K, Req, Resp]) (first, top int, mixed bool) {
-	if c.leftOut >= c.cfg.ClassTurn {
-		first = l.q.oldest()
+// turn says with which of the lane's classes the next batch begins, and which class has the oldest request.
+func (c *core[K, Req, Resp]) turn(l *lane[K, Req, Resp]) (first, eldest int) {
+	at := l.q.oldest()
+	if l.leftOut >= c.cfg.ClassTurn {
+		first = at
 	}
-	return first, l.q.list[0].level, len(l.q.list) > 1
+	return first, l.q.list[at].level
 }
 
 // leave counts a member out, and cancels the run when it was the last.

@@ -75,15 +75,15 @@ func (b *Batcher[Req, Resp]) Config() Config { return b.c.config() }
 //	err := b.Reconfigure(cfg)
 //
 // Zero fields get their defaults, as with New; on an error nothing changes. Batches that run are not touched. Nothing that is queued is
-// lost: what is over a lowered bound of the queue stays, a request that is heavier than a lowered MaxWeight goes
+// lost (but for what a shorter objective of the policy Deadline makes hopeless): what is over a lowered bound of the queue stays, a request that is heavier than a lowered MaxWeight goes
 // alone. Requests that wait for company are dispatched, as far as slots are free.
 func (b *Batcher[Req, Resp]) Reconfigure(cfg Config) error { return b.c.reconfigure(cfg) }
 
 // Stats returns the counters and gauges.
 func (b *Batcher[Req, Resp]) Stats() Stats { return b.c.snapshot() }
 
-// Shutdown rejects new requests with ErrClosed, has all accepted ones answered without waiting for company, and returns when they
-// are. When ctx ends first it returns context.Cause(ctx) and the rest is still being answered: call Close to stop
+// Shutdown rejects new requests with ErrClosed, has all accepted ones answered (or dropped, if the policy is Deadline) without waiting for
+// company, and returns when they are. When ctx ends first it returns context.Cause(ctx) and the rest is still being answered: call Close to stop
 // that. It may be called several times. It must not be called from the run function, which it would wait for.
 func (b *Batcher[Req, Resp]) Shutdown(ctx context.Context) error { return b.c.shutdown(ctx) }
 

@@ -12,7 +12,10 @@ type priorityKey struct{}
 // a request whose context says nothing is 0; classes may be negative. Use few: a handful, not one for each caller.
 //
 // Classes order the requests of one batcher, in [Keyed] those of one key: between keys the turns stay fair. So that low classes do not
-// starve, a batch now and then begins with the class of the oldest request: see [Config].ClassTurn. When the queue is full, a request takes the place of the newest request of the lowest class, if that is lower than its own: see [ErrEvicted].
+// starve, a batch now and then begins with the class of the oldest request: see [Config].ClassTurn.
+//
+// When the queue is full, a request takes the place of the newest request of the lowest class, whatever its key, if that class is lower
+// than its own: see [ErrEvicted].
 func WithPriority(ctx context.Context, class int) context.Context {
 	return context.WithValue(ctx, priorityKey{}, class)
 }
@@ -99,14 +102,6 @@ func (cs *classes[K, Req, Resp]) head() *item[K, Req, Resp] {
 		return nil
 	}
 	return cs.list[0].q.head
-}
-
-// newestOfLowest is whom eviction takes.
-func (cs *classes[K, Req, Resp]) newestOfLowest() *item[K, Req, Resp] {
-	if len(cs.list) == 0 {
-		return nil
-	}
-	return cs.list[len(cs.list)-1].q.tail
 }
 
 // oldest is where the class of the oldest request is in the list, which is not empty.

@@ -27,7 +27,8 @@ func (c *core[K, Req, Resp]) due(l *lane[K, Req, Resp], added *item[K, Req, Resp
 	case !c.deadlines():
 		return min(l.due, c.waited(added))
 	case c.free() && c.waits():
-		return min(c.hold(l, added.arrived), c.loses(l))
+		hold, _ := c.hold(l, added.arrived)
+		return min(hold, c.loses(l))
 	default:
 		return c.loses(l)
 	}
@@ -40,7 +41,15 @@ func (c *core[K, Req, Resp]) waited(it *item[K, Req, Resp]) time.Duration {
 	if it.deadline != noDeadline {
 		wait = min(wait, (it.deadline-it.arrived)/2)
 	}
-	return it.arrived + wait
+	return after(it.arrived, wait)
+}
+
+// after is t + d, or noDeadline if that is too much.
+func after(t, d time.Duration) time.Duration {
+	if d > noDeadline-t {
+		return noDeadline
+	}
+	return t + d
 }
 
 // arm sets the timer for the lane that is due first. It may be set too early already, by a request that is gone: it then
@@ -82,8 +91,8 @@ func (c *core[K, Req, Resp]) onTimer() {
 			}
 		}
 		due, reason := c.dueNow(l, now)
-		if due > now {
-			c.backlog.setDue(l, due)
+		if due > now || !c.free() {
+			c.backlog.setDue(l, max(due, now+1))
 			continue
 		}
 		c.dispatch(l, reason)
@@ -95,12 +104,15 @@ func (c *core[K, Req, Resp]) onTimer() {
 // dueNow is when something has to be done for the lane, found anew: its bound may be that of a request that has left. With a slot free
 // a lane is never full, so the search is short.
 func (c *core[K, Req, Resp]) dueNow(l *lane[K, Req, Resp], now time.Duration) (time.Duration, Reason) {
+	if c.free() && c.full(l) { // the limit has been lowered
+		return now, ReasonSize
+	}
 	if c.deadlines() {
 		// To be in time for each single loss would take a timer for each request.
-		due := max(c.loses(l), now+c.cfg.Policy.target/64)
+		due := max(c.loses(l), now+min(max(c.cfg.Policy.target/64, 1), 10*time.Millisecond))
 		if c.free() {
-			if hold := c.hold(l, now); hold < due {
-				return hold, ReasonWait
+			if hold, reason := c.hold(l, now); hold < due {
+				return hold, reason
 			}
 		}
 		return due, ReasonWait
@@ -110,7 +122,7 @@ func (c *core[K, Req, Resp]) dueNow(l *lane[K, Req, Resp], now time.Duration) (t
 		for it := l.q.list[i].q.head; it != nil; it = it.next {
 			if d := c.waited(it); d < due {
 				due, reason = d, ReasonWait
-				if d < it.arrived+c.cfg.MaxWait {
+				if d < after(it.arrived, c.cfg.MaxWait) {
 					reason = ReasonDeadline
 				}
 			}

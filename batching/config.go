@@ -32,7 +32,7 @@ type Config struct {
 
 	// MaxWait is the longest a request waits for company while a slot is free. A batch goes sooner when it
 	// is full. While all slots are busy requests wait for a slot, however long that takes, and all that wait go
-	// the moment one is free. A request with a deadline spends at most half of its time waiting for
+	// the moment one is free (or as many as the policy takes). A request with a deadline spends at most half of its time waiting for
 	// company. Default: 0, which is to dispatch at once when a slot is free; batches then form only while the model
 	// is busy, which is when they pay. The policy Deadline waits for company only if that pays, see there, and then no longer than MaxWait
 	// if that is set.
@@ -53,9 +53,9 @@ type Config struct {
 	// waits for room, in the order of arrival, until its context ends.
 	RejectWhenFull bool
 
-	// ClassTurn is the ageing of priorities, see WithPriority: after so many batches in a row that took nothing of the lower classes
-	// though they had requests waiting, the next begins with the class of the oldest request, whatever it is. Default: DefaultClassTurn, which leaves low
-	// classes one batch of 17 at the least.
+	// ClassTurn is the ageing of priorities, see WithPriority: after so many batches in a row that took nothing of the class of the oldest
+	// request (in a Keyed: of the same key), the next begins with that class. Default: DefaultClassTurn, so that at the least one batch of 17 goes
+	// by age.
 	ClassTurn int
 
 	// AllowedSizes, ascending, are the only batch sizes that run is given: a smaller batch is filled up to the
@@ -145,10 +145,8 @@ func (c Config) withDefaults(weighted, padded bool) (Config, error) {
 
 // paddedSize is the size at which a batch of n requests runs.
 func (c *Config) paddedSize(n int) int {
-	for _, size := range c.AllowedSizes {
-		if size >= n {
-			return size
-		}
+	if i, _ := slices.BinarySearch(c.AllowedSizes, n); i < len(c.AllowedSizes) {
+		return c.AllowedSizes[i]
 	}
 	return n
 }

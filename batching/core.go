@@ -31,11 +31,12 @@ type core[K comparable, Req, Resp any] struct {
 	lanes    map[K]*lane[K, Req, Resp] // those in backlog; Keyed only
 	mostKeys int                       // in lanes since it was made
 	backlog  backlog[K, Req, Resp]
+	census   census[K, Req, Resp]  // of what is queued
 	room     classes[K, Req, Resp] // callers that wait for room in the queue, in order
 	aimd     aimd
 	latency  *latency           // nil if the policy is not Deadline
 	longest  time.Duration      // no batch is expected to take longer
-	leftOut  int                // batches in a row that took nothing of the lower classes that waited
+	begun    time.Duration      // when the last batch was taken
 	failed   fifo[K, Req, Resp] // have their error, and are told when mu is free
 	running  *batch[K, Req, Resp]
 	workers  int                     // goroutines
@@ -96,7 +97,7 @@ func (c *core[K, Req, Resp]) fits(n int, weight int64) bool {
 // calls kick afterwards.
 func (c *core[K, Req, Resp]) admit(it *item[K, Req, Resp]) {
 	c.stats.Accepted++
-	if (c.mayEnter(it.class) && c.fits(1, it.weight)) || c.evict(1, it.weight, it.class) {
+	if c.mayEnter(it.class) && c.fits(1, it.weight) || !c.free() && c.evict(1, it.weight, it.class) {
 		c.enqueue(it)
 		return
 	}
@@ -118,6 +119,7 @@ func (c *core[K, Req, Resp]) enqueue(it *item[K, Req, Resp]) {
 	it.target = c.cfg.Policy.targetOf(it.arrived, it.deadline)
 	it.state.Store(stateQueued)
 	l.q.push(it, c.deadlines())
+	c.census.add(it)
 	c.stats.Queued++
 	c.stats.QueuedWeight += it.weight
 	if due := c.due(l, it); l.q.n == 1 {
@@ -175,6 +177,7 @@ func (c *core[K, Req, Resp]) unqueue(it *item[K, Req, Resp]) {
 	l := it.lane
 	it.lane = nil
 	l.q.remove(it)
+	c.census.remove(it)
 	c.stats.Queued--
 	c.stats.QueuedWeight -= it.weight
 	if l.q.n > 0 {
@@ -192,7 +195,7 @@ func (c *core[K, Req, Resp]) unqueue(it *item[K, Req, Resp]) {
 		c.mostKeys = 0
 	}
 	var none K
-	l.key = none
+	l.key, l.leftOut = none, 0
 	c.lanePool.Put(l)
 }
 

@@ -80,10 +80,12 @@ func (c *core[K, Req, Resp]) best(cl *class[K, Req, Resp], s selection) (n int, 
 	}
 	if c.latency.byWeight {
 		w := c.heaviest(cl, s)
-		if w == 0 {
+		if w < 0 {
 			return 0, 0, nil
 		}
-		_, _, from = cl.byTime.from(s.now + c.latency.safe(float64(s.weight+w)))
+		if _, _, from = cl.byTime.from(s.now + c.latency.safe(float64(s.weight+w))); from == nil {
+			return 0, 0, nil
+		}
 		return most, w, from
 	}
 	fits := func(n int) bool {
@@ -91,17 +93,16 @@ func (c *core[K, Req, Resp]) best(cl *class[K, Req, Resp], s selection) (n int, 
 		there, _, _ := cl.byTime.from(s.now + takes)
 		return there >= n && s.now+takes <= s.first
 	}
-	n = sort.Search(most, func(i int) bool { return !fits(i + 1) })
-	if s.n == 0 {
-		n = c.mostEfficient(n)
-	}
-	if n == 0 {
+	n = c.mostEfficient(s.n, sort.Search(most, func(i int) bool { return !fits(i + 1) }))
+	if s.n+n == 0 {
 		return 0, 0, nil
 	}
 	// Places that would be padding cost nothing: they go to whoever may be in time with luck.
 	size := c.cfg.paddedSize(s.n + n)
 	there, _, _ := cl.byTime.from(s.now + c.latency.fast(float64(size)))
-	n = max(n, min(size-s.n, most, there))
+	if n = max(n, min(size-s.n, most, there)); n == 0 {
+		return 0, 0, nil
+	}
 	// If there are more than go, the ones that are almost sure to be in time are the better choice: the others would be lost next time.
 	if there, _, from = cl.byTime.from(s.now + c.latency.sure(float64(size))); there < n {
 		from = cl.byTime.nthLast(n)
@@ -112,13 +113,13 @@ func (c *core[K, Req, Resp]) best(cl *class[K, Req, Resp], s selection) (n int, 
 	return n, math.MaxInt64, from
 }
 
-// heaviest is best by weight.
+// heaviest is the weight that may be added to the selection, -1 if not even 0.
 func (c *core[K, Req, Resp]) heaviest(cl *class[K, Req, Resp], s selection) int64 {
 	most := cl.q.weight
 	if c.cfg.MaxWeight > 0 {
 		most = min(most, int64(c.cfg.MaxWeight)-s.weight)
 	}
-	low, high := int64(0), most+1 // low fits, high does not
+	low, high := int64(-1), most+1 // low fits, high does not
 	for high-low > 1 {
 		w := low + (high-low)/2
 		takes := c.latency.safe(float64(s.weight + w))
@@ -131,16 +132,25 @@ func (c *core[K, Req, Resp]) heaviest(cl *class[K, Req, Resp], s selection) int6
 	return low
 }
 
-// mostEfficient is the size up to n, n itself or one of the allowed sizes, with the most requests for the time.
-func (c *core[K, Req, Resp]) mostEfficient(n int) int {
+// mostEfficient is how many of n requests join the have that are chosen already: n, or so many that the batch has one of the allowed
+// sizes, or none, whatever makes the most requests for the time.
+func (c *core[K, Req, Resp]) mostEfficient(have, n int) int {
 	rate := func(n int) float64 { return float64(n) / c.latency.mean(float64(c.cfg.paddedSize(n))) }
-	best := n
-	for _, size := range c.cfg.AllowedSizes {
-		if size < n && rate(size) > rate(best) {
-			best = size
+	best, most := have+n, rate(have+n)
+	try := func(size int) {
+		if r := rate(size); r > most {
+			best, most = size, r
 		}
 	}
-	return best
+	for _, size := range c.cfg.AllowedSizes {
+		if have <= size && size < have+n {
+			try(size)
+		}
+	}
+	if have > 0 && len(c.cfg.AllowedSizes) > 0 {
+		try(have)
+	}
+	return best - have
 }
 
 // safeSize is latency.safe for a number of requests.
@@ -153,9 +163,8 @@ func (c *core[K, Req, Resp]) soonest(weight int64) time.Duration {
 	return c.latency.fast(c.latency.size(c.cfg.paddedSize(1), weight))
 }
 
-// dropLost drops the requests of the lane that cannot be answered in time even if they went now. When nothing runs, and nothing
-// was learnt for as long as the objective, it keeps one whose deadline is still to come: if the model has become faster, that is how
-// the policy finds out.
+// dropLost drops the requests of the lane that cannot be answered in time even if they went now. When no batch has begun or ended for as long as
+// its caller is ready to wait, it keeps one whose deadline is still to come: if the model has become faster, that is how the policy finds out.
 func (c *core[K, Req, Resp]) dropLost(l *lane[K, Req, Resp], now time.Duration) {
 	var err error
 	for i := len(l.q.list) - 1; i >= 0; i-- { // backwards: a class that becomes empty goes
@@ -164,7 +173,7 @@ func (c *core[K, Req, Resp]) dropLost(l *lane[K, Req, Resp], now time.Duration) 
 			if it.target > now && it.target-now >= c.soonest(it.weight) {
 				break
 			}
-			if it.target > now && l.q.n == 1 && c.stats.InFlight == 0 && now-c.latency.last >= c.cfg.Policy.target {
+			if it.target > now && l.q.n == 1 && c.free() && now-max(c.latency.last, c.begun) >= it.target-it.arrived {
 				break
 			}
 			if err == nil {
@@ -220,19 +229,21 @@ func (c *core[K, Req, Resp]) queueTime(now time.Duration) time.Duration {
 // hold is until when the lane may wait for company though a slot is free. Waiting pays as long as the requests have waited less,
 // all together, than one run costs whatever its size: that is the time of the model which the next request saves by
 // joining them. (It is the rule of the online acknowledgement problem, Dooly, Goldman and Scott, STOC 1998.)
-func (c *core[K, Req, Resp]) hold(l *lane[K, Req, Resp], now time.Duration) time.Duration {
+func (c *core[K, Req, Resp]) hold(l *lane[K, Req, Resp], now time.Duration) (time.Duration, Reason) {
 	n := l.q.n
 	waited := time.Duration(n)*now - l.q.arrived // right even where the two terms overflow
-	until := now + (c.latency.fixed()-waited)/time.Duration(n)
-	after := c.latency.safe(c.latency.size(c.cfg.paddedSize(n+1), l.q.weight))
+	until, reason := now+(c.latency.fixed()-waited)/time.Duration(n), ReasonWait
+	takes := c.latency.safe(c.latency.size(c.cfg.paddedSize(n+1), l.q.weight))
 	for i := range l.q.list {
 		cl := &l.q.list[i]
-		until = min(until, cl.byTime.first().target-after)
 		if c.cfg.MaxWait > 0 {
-			until = min(until, cl.q.head.arrived+c.cfg.MaxWait)
+			until = min(until, after(cl.q.head.arrived, c.cfg.MaxWait))
+		}
+		if safe := cl.byTime.first().target - takes; safe < until {
+			until, reason = safe, ReasonDeadline
 		}
 	}
-	return until
+	return until, reason
 }
 
 // loses is when the first request of the lane is lost.
@@ -247,16 +258,31 @@ func (c *core[K, Req, Resp]) loses(l *lane[K, Req, Resp]) time.Duration {
 	return at
 }
 
-// learn takes in how long a batch took. Only runs that did what they should count.
+// learn takes in how long a batch took. A run that failed says nothing about that, unless it was cut short by its context (callers with
+// time-outs, and a run function that heeds them): it would have taken at least so long.
 func (c *core[K, Req, Resp]) learn(b *batch[K, Req, Resp], now time.Duration) {
-	if b.event.Err != nil || b.event.ExtraRuns > 0 {
+	if b.event.ExtraRuns > 0 || b.failed && !b.cut {
 		return
 	}
-	switch c.cfg.Policy.kind {
+	took := b.event.RunTime
+	switch policy := c.cfg.Policy; policy.kind {
 	case policyAIMD:
-		c.aimd.observe(b.event.Size, c.cfg.MaxSize, b.event.RunTime, c.cfg.Policy.target)
+		if b.failed && took <= policy.target {
+			return
+		}
+		before := c.sizeLimit()
+		c.aimd.observe(b.event.Size, c.cfg.MaxSize, took, policy.target)
+		if c.sizeLimit() < before {
+			for _, l := range c.backlog.byDue {
+				l.due = 0 // it may be full now
+			}
+		}
 	case policyDeadline:
-		c.latency.observe(b.event.Size, b.event.Size+b.event.Padding, b.event.Weight, c.opts.weight != nil, b.event.RunTime, now)
+		size := b.event.Size + b.event.Padding
+		if b.failed && float64(took) <= c.latency.mean(c.latency.size(size, b.event.Weight)) {
+			return
+		}
+		c.latency.observe(b.event.Size, size, b.event.Weight, c.opts.weight != nil, took, now)
 		c.longest = c.latency.safe(c.latency.size(c.cfg.paddedSize(c.sizeLimit()), max(int64(c.cfg.MaxWeight), b.event.Weight)))
 	}
 }

@@ -36,14 +36,15 @@
 //
 //   - It learns how long a batch takes, l(n) = a + b·n, from those that ran: least squares with exponential forgetting, n being the number of
 //     requests with their padding, or their weight if that fits better. A single slow batch is taken for an outlier; after three or so
-//     that are off in the same direction the line is scaled to the new speed at once. The quantiles of what the line does not explain are
+//     that are off in the same direction the line is scaled to the new speed at once. (After very slow ones that may be a while: hopeless requests are
+//     not run, but for one each slo that tries.) The quantiles of what the line does not explain are
 //     the safety margin: a request that makes a batch longer by b is worth it if it is in time with a probability of
 //     more than b·n/l(n), the share of the model's time that it takes from others. [Stats].Latency shows what was learnt.
 //   - For each batch it looks for the largest n such that n requests have their deadline no earlier than the end of a batch of n. More would make
 //     the most urgent late, fewer would use the model less well. Requests with earlier deadlines are passed over, even
 //     if they could be answered in a small batch: that would cost more of the others. With
 //     AllowedSizes it takes the size with the most requests for the time.
-//   - It drops with [ErrDeadline] what cannot be in time any more, when that becomes certain, also while the model is busy; and refuses at once what
+//   - It drops with [ErrDeadline] what is queued and cannot be in time any more, when that becomes certain, also while the model is busy; and refuses at once what
 //     could not be in time even as the next request. The error says how long the queue is.
 //
 // The table is the share of requests that are answered within 50 ms by a model that takes 8 ms + 0.5 ms·n (5% noise, up to 64 requests), for Poisson

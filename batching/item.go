@@ -26,12 +26,13 @@ const noDeadline = time.Duration(math.MaxInt64)
 // removes a queued item, returns it; an item that its caller left running is left to the garbage collector,
 // because the worker still looks at it.
 type item[K comparable, Req, Resp any] struct {
-	prev, next *item[K, Req, Resp]  // in the lane or in the waiting room
-	branch     branch[K, Req, Resp] // in its class's tree
-	lane       *lane[K, Req, Resp]
-	batch      *batch[K, Req, Resp]
-	group      *group        // the DoAll it belongs to, or nil
-	wake       chan struct{} // one slot; nil if there is a group
+	prev, next   *item[K, Req, Resp]  // in the lane or in the waiting room
+	older, newer *item[K, Req, Resp]  // in the census
+	branch       branch[K, Req, Resp] // in its class's tree
+	lane         *lane[K, Req, Resp]
+	batch        *batch[K, Req, Resp]
+	group        *group        // the DoAll it belongs to, or nil
+	wake         chan struct{} // one slot; nil if there is a group
 
 	state    atomic.Uint32
 	answered bool            // resp and err are set

@@ -10,6 +10,7 @@ type lane[K comparable, Req, Resp any] struct {
 	key     K
 	q       classes[K, Req, Resp]
 	deficit int64         // deficit round robin: what it may still send in this turn
+	leftOut int           // batches in a row that took nothing of the class of the lane's oldest request
 	due     time.Duration // nothing has to be done for the lane before that (a lower bound)
 
 	prev, next *lane[K, Req, Resp] // in the ring

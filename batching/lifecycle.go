@@ -33,6 +33,7 @@ func (c *core[K, Req, Resp]) reconfigure(cfg Config) error {
 
 // adopt puts a configuration into force, and what is queued into the order of its policy.
 func (c *core[K, Req, Resp]) adopt(cfg Config) {
+	changed := c.cfg != nil && c.cfg.Policy != cfg.Policy
 	c.cfg = &cfg
 	if !c.deadlines() {
 		c.latency = nil
@@ -42,7 +43,9 @@ func (c *core[K, Req, Resp]) adopt(cfg Config) {
 	for _, l := range c.backlog.byDue {
 		l.due = 0 // a bound that holds for every configuration; onTimer finds the true one
 		for i := range l.q.list {
-			l.q.list[i].order(cfg.Policy)
+			if changed {
+				l.q.list[i].order(cfg.Policy)
+			}
 		}
 	}
 }
@@ -137,6 +140,9 @@ func (c *core[K, Req, Resp]) checkIdle() {
 	if c.idle != nil && c.workers == 0 && c.stats.Queued == 0 && c.room.n == 0 {
 		close(c.idle)
 		c.idle = nil
+		if c.timer != nil {
+			c.timer.Stop() // it keeps the run function, and all that this holds, from being freed
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ type Policy struct {
 	target time.Duration
 }
 
-// Window is the default policy: a batch takes the requests that have waited longest, up to MaxSize and MaxWeight, when a slot is
+// Window is the default policy: a batch takes the requests that have waited longest, of the highest class first, up to MaxSize and MaxWeight, when a slot is
 // free and it is full or its oldest request has waited MaxWait. It is what Triton, TensorFlow Serving and most others
 // do. It does not look at the time that a batch takes: when more requests come than the model can serve, the queue grows until all
 // answers are late.
@@ -43,8 +43,8 @@ func AIMD(target time.Duration) Policy { return Policy{policyAIMD, target} }
 // With one slot a batch goes as soon as the slot is free. With several, while others are busy, requests wait
 // for company in the free ones, but together no longer than one run's fixed cost, and not if a deadline is at risk; MaxWait, if it is set, bounds that.
 //
-// When no batch has been answered for as long as slo and none runs, a request is executed however bad its prospects: that is how the policy
-// learns that the model has recovered.
+// When no batch has begun or ended for as long as a request may take, it is executed however bad its prospects: that is how the policy
+// learns that the model has recovered. A run function that heeds its context teaches too, by runs that are cut short.
 func Deadline(slo time.Duration) Policy { return Policy{policyDeadline, slo} }
 
 // String names the policy.

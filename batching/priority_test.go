@@ -2,6 +2,8 @@ package batching_test
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,5 +138,95 @@ func TestHigherClassesGetRoomFirst(t *testing.T) {
 			answered(t, out, i+1)
 		}
 		require.Equal(t, [][]int{{0}, {1}, {2}, {4}, {3}}, m.seen())
+	})
+}
+
+// What waits for company before an idle model makes room by going.
+func TestDispatchesBeforeItEvicts(t *testing.T) {
+	cfg := batching.Config{MaxSize: 8, MaxQueue: 8, MaxWait: time.Hour, RejectWhenFull: true}
+	bubble(t, cfg, func(t *testing.T, b *batching.Batcher[int, int], m *model) {
+		var outs []<-chan outcome
+		for i := range 6 {
+			outs = append(outs, async(t.Context(), b.Do, i))
+		}
+		go func() { _, _ = b.DoAll(class(t, 1), []int{10, 11, 12, 13}) }()
+		synctest.Wait()
+		b.Flush()
+		for i, out := range outs {
+			if o := <-out; o.err != nil {
+				t.Errorf("request %d: %v, though no batch ran when it was evicted", i, o.err)
+			}
+		}
+	})
+}
+
+// A middle class that is never empty does not keep the turn from the lowest.
+func TestAgeingOfThreeClasses(t *testing.T) {
+	bubble(t, batching.Config{MaxSize: 2, MaxQueue: 1 << 20}, func(t *testing.T, b *batching.Batcher[int, int], m *model) {
+		m.takes = ms
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		start := time.Now()
+		var low atomic.Int64
+		for i := range 10_000 {
+			wg.Go(func() { _, _ = b.Do(batching.WithPriority(ctx, 2), 2) })
+			for range 3 {
+				wg.Go(func() { _, _ = b.Do(batching.WithPriority(ctx, 1), 1) })
+			}
+			if i == 10 {
+				wg.Go(func() {
+					if _, err := b.Do(ctx, 0); err == nil {
+						low.Store(int64(time.Since(start)))
+					}
+				})
+			}
+			time.Sleep(ms)
+		}
+		if low.Load() == 0 {
+			t.Error("starves")
+		}
+		stop()
+		wg.Wait()
+	})
+}
+
+// Each key counts its own turns.
+func TestAgeingOfEachKey(t *testing.T) {
+	keyedBubble(t, batching.Config{MaxSize: 2}, func(t *testing.T, b *batching.Keyed[int, int, int], m *keyedModel) {
+		ctx, stop := context.WithCancel(t.Context())
+		var low atomic.Int64
+		var wg sync.WaitGroup
+		for range 6 {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					_, _ = b.Do(batching.WithPriority(ctx, 1), 100)
+				}
+			})
+		}
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := b.Do(ctx, 101); err == nil {
+					low.Add(1)
+				}
+			}
+		})
+		wg.Go(func() { // one high
+			for ctx.Err() == nil {
+				_, _ = b.Do(batching.WithPriority(ctx, 1), 200)
+			}
+		})
+		for range 4 {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					_, _ = b.Do(ctx, 201)
+				}
+			})
+		}
+		time.Sleep(60 * time.Second)
+		stop()
+		wg.Wait()
+		if low.Load() == 0 {
+			t.Error("starves")
+		}
 	})
 }

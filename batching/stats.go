@@ -10,7 +10,7 @@ type Reason uint8
 
 // The reasons. A batch that is full is counted under Size or Weight, whatever else was true of it.
 const (
-	ReasonSize     Reason = iota // it had MaxSize requests
+	ReasonSize     Reason = iota // it had as many requests as a batch may have: MaxSize, or Stats.SizeLimit
 	ReasonWeight                 // the next request would have passed MaxWeight
 	ReasonWait                   // its oldest request had waited MaxWait for company
 	ReasonSlot                   // a slot was free, and nothing to wait for
@@ -78,7 +78,7 @@ func (d *Drops) left(expired bool) {
 type Stats struct {
 	Accepted  uint64 // requests that were let in: queued, or waiting for room in the queue
 	Answered  uint64 // requests that got a result
-	Late      uint64 // those of them whose answer came after their deadline
+	Late      uint64 // those of them whose answer came after their deadline or, with the policy Deadline, the objective
 	Failed    uint64 // requests that got an error from run: their own, their batch's, a panic
 	Abandoned uint64 // requests whose caller went away while their batch ran; their result was thrown away
 	Drops     Drops  // requests that were never executed
@@ -98,7 +98,7 @@ type Stats struct {
 	Running      int   // requests in batches that run, those already abandoned not counted
 	InFlight     int   // batches that run
 	Keys         int   // keys that have requests queued (Keyed only)
-	SizeLimit    int   // requests that a batch may have now: MaxSize, or what AIMD allows
+	SizeLimit    int   // requests that a batch may have now: MaxSize, or less while the policy is AIMD or Deadline
 
 	Latency Latency // what the policy Deadline has learnt of the run function
 }

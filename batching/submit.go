@@ -66,15 +66,17 @@ func (c *core[K, Req, Resp]) reject(like *item[K, Req, Resp], n int, total, heav
 	}
 	// Callers may wait for room from before a Reconfigure: nobody overtakes them.
 	for !c.mayEnter(like.class) || !c.fits(n, total) {
-		if c.evict(n, total, like.class) {
+		possible := n <= cfg.MaxQueue && (cfg.MaxQueueWeight == 0 || total <= int64(cfg.MaxQueueWeight))
+		switch {
+		case possible && c.free() && c.backlog.turn != nil: // what waits for company makes room
+			c.dispatch(c.backlog.pick(c.quantum()), ReasonSlot)
+			c.refill()
+		case possible && c.evict(n, total, like.class):
 			return nil
-		}
-		if !c.free() || c.backlog.turn == nil {
+		default:
 			c.stats.Drops.Rejected += uint64(n)
 			return ErrQueueFull
 		}
-		c.dispatch(c.backlog.pick(c.quantum()), ReasonSlot) // what waits for company makes room
-		c.refill()
 	}
 	return nil
 }

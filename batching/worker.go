@@ -52,6 +52,7 @@ func (c *core[K, Req, Resp]) execute(b *batch[K, Req, Resp]) {
 	}
 	if b.stage == stageRun {
 		b.stage = stageDelivered
+		b.cut = b.ctx.Err() != nil
 		b.cancel()
 		if len(b.items) > 0 {
 			c.settle(b)
@@ -114,6 +115,7 @@ func (c *core[K, Req, Resp]) runAll(b *batch[K, Req, Resp]) {
 	}
 	err, whole := c.runSome(b, b.items)
 	b.event.Err = err
+	b.failed = whole
 	if whole {
 		c.bisect(b, b.items, err)
 	}
@@ -212,6 +214,7 @@ func (c *core[K, Req, Resp]) settle(b *batch[K, Req, Resp]) {
 		if !it.answered { // only Goexit leaves one so
 			it.err = ErrGoexit
 			b.event.Err = ErrGoexit
+			b.failed = true
 		}
 		err := it.err
 		switch {
