@@ -5,9 +5,10 @@ package progress
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/scalable-ai/patterns/examples/internal/term"
 )
 
 const (
@@ -28,7 +29,7 @@ type Bar struct {
 
 // New makes a bar for work of total steps. Nothing is written before the first Set.
 func New(w io.Writer, name string, total int) *Bar {
-	return &Bar{w: w, live: isTerminal(w), name: name, total: max(total, 1), shown: -1}
+	return &Bar{w: w, live: term.IsTerminal(w), name: name, total: max(total, 1), shown: -1}
 }
 
 // Set says that so many steps are done, and adds a note on how it goes. It writes only if there is something new to
@@ -64,13 +65,4 @@ func (b *Bar) End() {
 		_, _ = fmt.Fprintln(b.w)
 		b.width = 0
 	}
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

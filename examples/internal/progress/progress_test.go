@@ -2,13 +2,11 @@ package progress
 
 import (
 	"errors"
-	"os"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 func TestLinesOutsideOfATerminal(t *testing.T) {
@@ -81,11 +79,4 @@ func TestWriteErrorsAreIgnored(t *testing.T) {
 	bar := New(failing{}, "x", 1)
 	bar.Set(1, "")
 	bar.End()
-}
-
-func TestFileIsNoTerminal(t *testing.T) {
-	file, err := os.Create(t.TempDir() + "/out")
-	require.NoError(t, err)
-	defer file.Close()
-	assert.False(t, isTerminal(file))
 }
