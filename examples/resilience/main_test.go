@@ -46,7 +46,9 @@ func try(t *testing.T, use layers, rate int) *trial {
 	result := &trial{layers: use}
 	synctest.Test(t, func(t *testing.T) {
 		times := arrivals(rate, runPhases.total(), 1)
+		start := time.Now()
 		require.NoError(t, result.run(t.Context(), runPhases, times, local, func(int, string) {}))
+		assert.Less(t, time.Since(start), runPhases.total()+timeout, "a backlog is not worked off at the end")
 		assert.Len(t, result.calls, len(times))
 		assert.Zero(t, result.lateness())
 		assert.Zero(t, result.count(unfinished, 0, runPhases.total()))

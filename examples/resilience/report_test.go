@@ -116,6 +116,7 @@ func TestBackToNormal(t *testing.T) {
 		{"only before", func(column int) bool { return column < start }, "over 2.50 s"},
 		{"never", func(int) bool { return false }, "over 2.50 s"},
 		{"for too short a time", func(column int) bool { return column >= start+3 && column < start+7 }, "over 2.50 s"},
+		{"off and on", func(column int) bool { return column%2 == 0 }, "over 2.50 s"},
 		{"for long enough", func(column int) bool { return column >= start+3 && column < start+8 }, "0.28 s"},
 		{"at the end", func(column int) bool { return column >= columns-5 }, "2.48 s"},
 	} {
