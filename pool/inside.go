@@ -1,0 +1,134 @@
+package pool
+
+import "context"
+
+// frameOf returns the call of fn from which the context comes, nil if it comes from none that still runs.
+func (p *Pool[Req, Resp]) frameOf(ctx context.Context) *frame {
+	if plain(ctx) {
+		return nil
+	}
+	f, _ := ctx.Value(p).(*frame)
+	if f == nil || !f.active.Load() {
+		return nil
+	}
+	return f
+}
+
+// doInside is Do from inside of fn.
+func (p *Pool[Req, Resp]) doInside(ctx context.Context, f *frame, req Req) (Resp, error) {
+	seat := f.seat()
+	select {
+	case seat <- struct{}{}:
+	case <-ctx.Done():
+		var none Resp
+		return none, context.Cause(ctx)
+	}
+	p.mu.Lock()
+	p.stats.Accepted++
+	p.stats.Nested++
+	p.inside++
+	p.mu.Unlock()
+
+	child := new(frame)
+	child.active.Store(true)
+	out := outcome[Resp]{err: ErrGoexit}
+	defer func() {
+		child.active.Store(false)
+		p.mu.Lock()
+		p.inside--
+		if out.panics {
+			p.stats.Panics++
+		}
+		if out.err != nil {
+			p.stats.Failed++
+		} else {
+			p.stats.Answered++
+		}
+		p.checkIdle()
+		p.mu.Unlock()
+		<-seat
+	}()
+	out = p.call(&marked{ctx, p, child}, req)
+	return out.resp, out.err
+}
+
+// enter waits until a Go that found the queue full is in it.
+func (p *Pool[Req, Resp]) enter(ctx context.Context, t *task[Req, Resp]) {
+	var seat chan struct{}
+	if f := p.frameOf(ctx); f != nil {
+		seat = f.seat()
+	}
+	select {
+	case <-t.wake:
+	case <-ctx.Done():
+		if t.leave(context.Cause(ctx), ctx.Err()) {
+			t.finish()
+		}
+	case seat <- struct{}{}:
+		p.runInside(t, seat)
+	}
+}
+
+// wait is Future.Wait, for an outcome that is not there yet.
+func (t *task[Req, Resp]) wait(ctx context.Context) (Resp, error) {
+	w := t.join(&t.pool.waiters)
+	if w == nil {
+		return t.resp, t.err
+	}
+	var seat chan struct{}
+	if f := t.pool.frameOf(ctx); f != nil {
+		seat = f.seat()
+	}
+	for {
+		select {
+		case <-w.wake:
+			t.pool.waiters.Put(w)
+			return t.resp, t.err
+		case <-ctx.Done():
+			t.part(w)
+			t.pool.waiters.Put(w)
+			var none Resp
+			return none, context.Cause(ctx)
+		case seat <- struct{}{}:
+			t.pool.runInside(t, seat) // Goexit in there leaves w to the garbage collector
+			seat = nil                // it is over, or another worker has it: then there is only to wait
+		}
+	}
+}
+
+// runInside executes a task, if it still waits, on the calling goroutine, which has taken the seat for it.
+func (p *Pool[Req, Resp]) runInside(t *task[Req, Resp], seat <-chan struct{}) {
+	defer func() { <-seat }()
+	p.mu.Lock()
+	switch t.state {
+	case stateBlocked:
+		p.room.remove(t)
+	case stateQueued:
+		p.queue.remove(t)
+	default:
+		p.mu.Unlock()
+		return
+	}
+	t.state = stateRunning
+	p.link(t)
+	p.stats.Nested++
+	p.inside++
+	p.refill()
+	p.mu.Unlock()
+
+	child := new(frame)
+	child.active.Store(true)
+	t.scope.frame.Store(child)
+	out := outcome[Resp]{err: ErrGoexit}
+	defer func() {
+		child.active.Store(false)
+		t.scope.frame.Store(nil)
+		p.mu.Lock()
+		p.inside--
+		wanted := p.settle(t, &out)
+		p.checkIdle()
+		p.mu.Unlock()
+		t.end(wanted)
+	}()
+	out = p.call(t.scope, t.req)
+}

@@ -1,0 +1,273 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Func is the one shape by which patterns compose: what every Do has.
+type Func[Req, Resp any] = func(ctx context.Context, req Req) (Resp, error)
+
+// Pool runs a function for its callers, so many at a time and no more. All methods are safe for concurrent use.
+type Pool[Req, Resp any] struct {
+	fn             Func[Req, Resp]
+	cfg            Config
+	start          time.Time       // the zero of all times inside, which are positive
+	base           context.Context // ends with Close
+	cancel         context.CancelCauseFunc
+	tasks, waiters sync.Pool // not global: a channel must not get from one synctest bubble into another
+
+	mu       sync.Mutex
+	size     int
+	queue    waiting[Req, Resp]
+	room     waiting[Req, Resp] // those that wait for room in the queue
+	seq      uint64
+	workers  int                // goroutines
+	looking  int                // those of them that have no task and are about to look for one
+	busy     int                // those that have one
+	scoped   *task[Req, Resp]   // those that run and whose contexts Close must cancel
+	spares   *worker[Req, Resp] // without a goroutine
+	inside   int                // requests that run inside of another one
+	draining bool               // Shutdown or Close was called
+	idle     chan struct{}      // closed when nothing waits or runs; made by who waits for it
+	stats    Stats
+}
+
+// New makes a Pool that answers requests with fn. It starts nothing: goroutines exist only while there are requests. Call Close
+// when it is no longer needed.
+//
+// fn is called on goroutines of the pool, and on a caller's when that is itself inside of fn (see Do). Its context has the values
+// and the deadline of the caller's; it is cancelled when that ends, when the Future is cancelled, and on Close. It is meant for the time of the call: it may be
+// cancelled when fn has returned, so work that outlives the call takes context.WithoutCancel of it.
+func New[Req, Resp any](fn Func[Req, Resp], cfg Config) (*Pool[Req, Resp], error) {
+	if fn == nil {
+		return nil, fmt.Errorf("pool: New: nil function")
+	}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	p := &Pool[Req, Resp]{fn: fn, cfg: cfg, size: cfg.Size, start: time.Now().Add(-1)}
+	p.base, p.cancel = context.WithCancelCause(context.Background())
+	p.tasks.New = func() any { return &task[Req, Resp]{pool: p, wake: make(chan struct{}, 1)} }
+	p.waiters.New = func() any { return &waiter{wake: make(chan struct{}, 1)} }
+	return p, nil
+}
+
+// Do runs fn with the request on a worker and returns what it returned. While all workers are busy the request is queued.
+//
+// When ctx ends first, Do returns context.Cause(ctx) at once. A request that still waits is then taken out of the queue and not
+// executed; one that runs has its context cancelled, and its worker is free when fn returns. Other errors: ErrClosed, ErrQueueFull and
+// ErrEvicted when no work began; a *PanicError or ErrGoexit when fn did not return.
+//
+// # From inside of fn
+//
+// A Do with the context that fn was given, or one derived from it, is part of the request that runs: fn is called on the goroutine that
+// called Do, in the place that the request has already, without the queue. So it cannot deadlock, at any Size and any
+// depth. A request has one place: if its function calls Do from several goroutines at once, these calls take turns. (For parts
+// that may run side by side use Go and [Future.Wait].) Such a Do returns when fn does, even if ctx ends before.
+// A runtime.Goexit in fn ends the goroutine that called Do.
+//
+// A Do from inside of fn with a context that does not come from it is like one from outside: it waits for another worker, and when all
+// workers wait so, they wait until their contexts end. Once fn has returned its context is like any other.
+func (p *Pool[Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
+	var none Resp
+	if ctx.Err() != nil {
+		return none, context.Cause(ctx)
+	}
+	if f := p.frameOf(ctx); f != nil {
+		return p.doInside(ctx, f, req)
+	}
+	t := p.tasks.Get().(*task[Req, Resp])
+	t.req = req
+	if !plain(ctx) {
+		t.ctx, t.class = ctx, priorityOf(ctx)
+		t.scope = &scope{Context: ctx, owner: p}
+	}
+	p.mu.Lock()
+	evicted, err := p.admit(t)
+	p.mu.Unlock()
+	if err != nil {
+		p.recycle(t)
+		return none, err
+	}
+	if evicted != nil {
+		evicted.deliver()
+	}
+	if t.ctx == nil {
+		<-t.wake
+	} else {
+		select {
+		case <-t.wake:
+		case <-ctx.Done():
+			if t.leave(nil, ctx.Err()) {
+				return none, context.Cause(ctx)
+			}
+			<-t.wake
+		}
+	}
+	resp, err := t.resp, t.err
+	p.recycle(t)
+	return resp, err
+}
+
+// recycle takes back a task of Do that nobody else refers to.
+func (p *Pool[Req, Resp]) recycle(t *task[Req, Resp]) {
+	var (
+		req  Req
+		resp Resp
+	)
+	t.state, t.class = stateNew, 0
+	t.req, t.resp, t.err, t.ctx, t.scope = req, resp, nil, nil, nil
+	p.tasks.Put(t)
+}
+
+// Go is like Do but does not wait for the outcome. It waits only for room in the queue, if Config.RejectWhenFull is not set, and at most
+// until ctx ends. ctx counts as for Do until the outcome is there: when it ends, the request does, with context.Cause(ctx). A request
+// that is rejected is a Future that has its outcome already.
+//
+// From inside of fn (see Do) the request goes to the queue, for any worker to take it. When there is no room, Go does not wait for it:
+// it runs the request itself, in the place that the calling request has already. With RejectWhenFull that is ErrQueueFull as ever.
+func (p *Pool[Req, Resp]) Go(ctx context.Context, req Req) *Future[Resp] {
+	t := &task[Req, Resp]{pool: p, req: req}
+	t.owner = t
+	if ctx.Err() != nil {
+		return t.fail(context.Cause(ctx))
+	}
+	t.scope, t.own.Context, t.own.owner = &t.own, ctx, p
+	if !plain(ctx) {
+		t.ctx, t.class = ctx, priorityOf(ctx)
+		if ctx.Done() != nil {
+			t.stop = context.AfterFunc(ctx, func() {
+				if t.leave(context.Cause(ctx), ctx.Err()) {
+					t.finish()
+				}
+			})
+		}
+	}
+	p.mu.Lock()
+	evicted, err := p.admit(t)
+	blocked := t.state == stateBlocked
+	if blocked {
+		t.wake = make(chan struct{}, 1)
+	}
+	p.mu.Unlock()
+	if err != nil {
+		if t.stop != nil {
+			t.stop()
+		}
+		return t.fail(err)
+	}
+	if evicted != nil {
+		evicted.deliver()
+	}
+	if blocked {
+		p.enter(ctx, t)
+	}
+	return &t.Future
+}
+
+// fail makes a Future of a request that is rejected.
+func (t *task[Req, Resp]) fail(err error) *Future[Resp] {
+	var none Req
+	t.req = none
+	t.err = err
+	t.over.Store(true)
+	return &t.Future
+}
+
+// admit lets the task in: to the queue, or to wait for room in it. It returns the request that lost its place for it, whose caller has to be
+// told. Called under mu.
+func (p *Pool[Req, Resp]) admit(t *task[Req, Resp]) (evicted *task[Req, Resp], err error) {
+	switch {
+	case t.state != stateNew: // a Go whose context has just ended
+		return nil, nil
+	case p.draining:
+		return nil, ErrClosed
+	}
+	p.seq++
+	t.seq = p.seq
+	t.arrived = 0
+	if p.seq%sampleEvery == 1 {
+		t.arrived = p.now()
+	}
+	switch last := p.queue.last(); {
+	case p.fits():
+		p.enqueue(t)
+	case !p.cfg.RejectWhenFull:
+		t.state = stateBlocked
+		p.room.push(t)
+	case last != nil && last.class < t.class:
+		p.drop(&p.queue, last, ErrEvicted)
+		p.stats.Drops.Evicted++
+		evicted = last
+		p.enqueue(t)
+	default:
+		p.stats.Drops.Rejected++
+		return nil, ErrQueueFull
+	}
+	p.stats.Accepted++
+	return evicted, nil
+}
+
+// fits reports whether a request may be queued. Those in the queue that a free worker is about to take do not count, and nobody is in the
+// waiting room then: see refill.
+func (p *Pool[Req, Resp]) fits() bool {
+	return p.queue.n-max(0, p.size-p.busy) < p.cfg.MaxQueue
+}
+
+func (p *Pool[Req, Resp]) enqueue(t *task[Req, Resp]) {
+	t.state = stateQueued
+	p.queue.push(t)
+	p.wake()
+}
+
+// refill must follow whatever makes room in the queue.
+func (p *Pool[Req, Resp]) refill() {
+	for p.room.n > 0 && p.fits() {
+		t := p.room.first()
+		p.room.remove(t)
+		p.enqueue(t)
+		t.entered()
+	}
+}
+
+// drop takes a task that waits out of q, with an error; its caller must be told.
+func (p *Pool[Req, Resp]) drop(q *waiting[Req, Resp], t *task[Req, Resp], err error) {
+	q.remove(t)
+	t.state, t.err = stateOver, err
+}
+
+// leave is what a caller does who gives up. It returns false if the request has its outcome already, or is about to. For a task of Go cause
+// is the outcome, and the caller must make it known.
+func (t *task[Req, Resp]) leave(cause, ctxErr error) bool {
+	p := t.pool
+	p.mu.Lock()
+	switch t.state {
+	case stateNew: // in Go, before it is let in
+		t.state = stateOver
+	case stateBlocked:
+		p.drop(&p.room, t, cause)
+		p.stats.Drops.left(expired(ctxErr))
+		p.checkIdle()
+	case stateQueued:
+		p.drop(&p.queue, t, cause)
+		p.stats.Drops.left(expired(ctxErr))
+		p.refill()
+		p.checkIdle()
+	case stateRunning:
+		t.state = stateLeft
+		p.stats.Abandoned++
+	default:
+		p.mu.Unlock()
+		return false
+	}
+	t.err = cause
+	p.mu.Unlock()
+	if t.scope != nil {
+		t.scope.cancel(ctxErr)
+	}
+	return true
+}

@@ -1,0 +1,131 @@
+package pool
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// frame marks the context of a call of fn, so that a Do from inside is recognised. It stands for the place that this call has
+// among those that may run: the calls made from inside use that place, one at a time.
+type frame struct {
+	active atomic.Bool // the call has not returned yet
+	used   atomic.Bool // there has been a call from inside
+	once   sync.Once
+	place  chan struct{} // has a token in it while a call from inside runs
+}
+
+// seat is the channel to which a token is sent to get the place, and from which it is taken to give it back.
+func (f *frame) seat() chan struct{} {
+	f.used.Store(true)
+	f.once.Do(func() { f.place = make(chan struct{}, 1) })
+	return f.place
+}
+
+// marked is a context with the mark of a call, as long as that has not returned.
+type marked struct {
+	context.Context
+	owner any // the pool
+	frame *frame
+}
+
+func (m *marked) Value(key any) any {
+	if key == m.owner && m.frame.active.Load() {
+		return m.frame
+	}
+	return m.Context.Value(key)
+}
+
+// scope is the context of one call of fn. It ends when the caller's does, when the Future is cancelled, on Close, and when fn has
+// returned. One made by the context package would do, but costs five allocations instead of one.
+//
+// Who waits for the caller's context passes its end on by cancel: a Do that leaves, or the AfterFunc of a Go.
+type scope struct {
+	context.Context // the caller's
+	owner           any
+	frame           atomic.Pointer[frame] // nil when fn has returned
+
+	mu    sync.Mutex
+	done  chan struct{} // made when it is asked for
+	err   error
+	after *afterFunc
+}
+
+type afterFunc struct {
+	next *afterFunc
+	f    func()
+}
+
+func (s *scope) Value(key any) any {
+	if key == s.owner {
+		if f := s.frame.Load(); f != nil {
+			return f
+		}
+	}
+	return s.Context.Value(key)
+}
+
+func (s *scope) Done() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done == nil {
+		s.done = make(chan struct{})
+		if s.err != nil {
+			close(s.done)
+		}
+	}
+	return s.done
+}
+
+func (s *scope) Err() error {
+	// Not to say less than the caller's own context would: whoever passes its end on may not have been scheduled yet.
+	if err := s.Context.Err(); err != nil {
+		s.cancel(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// cancel ends the context with an error that is context.Canceled or context.DeadlineExceeded.
+func (s *scope) cancel(err error) {
+	s.mu.Lock()
+	if s.err != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.err = err
+	if s.done != nil {
+		close(s.done)
+	}
+	after := s.after
+	s.after = nil
+	s.mu.Unlock()
+	for ; after != nil; after = after.next {
+		go after.f()
+	}
+}
+
+// AfterFunc is what the context package looks for in a context that is not its own. Without it each context derived
+// from this one would cost a goroutine.
+func (s *scope) AfterFunc(f func()) (stop func() bool) {
+	a := &afterFunc{f: f}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		go f()
+		return func() bool { return false }
+	}
+	a.next, s.after = s.after, a
+	return func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for p := &s.after; *p != nil; p = &(*p).next {
+			if *p == a {
+				*p = a.next
+				return true
+			}
+		}
+		return false
+	}
+}

@@ -1,0 +1,260 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"time"
+)
+
+// sampleEvery is how many requests share one look at the clock, which costs as much as all the rest of the bookkeeping.
+const sampleEvery = 8
+
+func (p *Pool[Req, Resp]) now() time.Duration { return time.Since(p.start) }
+
+// worker is a goroutine that executes tasks as long as there are any; between two goroutines it is kept for reuse.
+type worker[Req, Resp any] struct {
+	pool  *Pool[Req, Resp]
+	next  *worker[Req, Resp] // in spares
+	loop  func()             // work, made once so that starting a goroutine does not allocate
+	frame *frame
+	plain context.Context // for requests whose own context says nothing: ends with Close
+
+	task    *task[Req, Resp]
+	looking bool // counted in Pool.looking
+	started time.Duration
+	out     outcome[Resp]
+}
+
+// outcome is what came of a call.
+type outcome[Resp any] struct {
+	resp    Resp
+	err     error
+	dropped bool // fn was not called
+	panics  bool
+}
+
+// wake starts a worker for what is queued, unless one is about to look there or no more may run. A worker that finds more than it takes wakes
+// the next: so as many are started as the requests keep busy, and for short ones that is few.
+//
+// The rule that keeps requests from being forgotten: whenever some are queued and fewer than size workers exist, one is
+// looking.
+func (p *Pool[Req, Resp]) wake() {
+	if p.looking > 0 || p.workers >= p.size {
+		return
+	}
+	w := p.spares
+	if w != nil {
+		p.spares, w.next = w.next, nil
+	} else {
+		w = &worker[Req, Resp]{pool: p}
+		w.loop = w.work
+		w.newFrame()
+	}
+	p.workers++
+	p.looking++
+	w.looking = true
+	go w.loop()
+}
+
+func (w *worker[Req, Resp]) newFrame() {
+	w.frame = new(frame)
+	w.plain = &marked{w.pool.base, w.pool, w.frame}
+}
+
+func (w *worker[Req, Resp]) work() {
+	returned := false
+	defer func() {
+		if !returned { // Goexit in fn: the place and the outcome must not go with this goroutine
+			go w.loop()
+		}
+	}()
+	for last := false; ; {
+		switch w.turn(last) {
+		case turnNext:
+			last = false
+			w.run()
+		case turnNone:
+			// Callers that have just got their answers may have another request: let them run before giving up.
+			last = true
+			runtime.Gosched()
+		case turnGone:
+			returned = true
+			return
+		}
+	}
+}
+
+type turn uint8
+
+const (
+	turnNext turn = iota // the worker has a task
+	turnNone             // there is none; the worker is counted as looking for one
+	turnGone             // there is none, and the worker is another goroutine's
+)
+
+// turn settles the worker's task, if it has one, and takes the next. last says whether to give up if there is none.
+func (w *worker[Req, Resp]) turn(last bool) turn {
+	p, t, out := w.pool, w.task, w.out
+	var now time.Duration
+	if t != nil {
+		w.frame.active.Store(false)
+		if w.frame.used.Load() {
+			// A goroutine that the call has left behind may sit there still.
+			w.newFrame()
+		}
+		if t.scope != nil {
+			t.scope.frame.Store(nil)
+		}
+		if t.arrived > 0 {
+			now = p.now()
+		}
+		w.task, w.out = nil, outcome[Resp]{}
+	}
+	wanted := false
+	p.mu.Lock()
+	if t != nil {
+		p.busy--
+		if t.arrived > 0 && !out.dropped {
+			p.stats.Timed++
+			p.stats.QueueWait += w.started - t.arrived
+			p.stats.RunTime += now - w.started
+		}
+		wanted = p.settle(t, &out)
+	}
+	if w.looking {
+		w.looking = false
+		p.looking--
+	}
+	if p.workers <= p.size {
+		w.task = p.queue.take(p.cfg.ClassTurn)
+	} else {
+		last = true // Resize has made it superfluous
+	}
+	found := turnNext
+	switch next := w.task; {
+	case next != nil:
+		p.busy++
+		next.state = stateRunning
+		p.link(next)
+		if p.queue.n > 0 {
+			p.wake()
+		}
+		p.refill()
+	case last:
+		found = turnGone
+		p.workers--
+		w.next, p.spares = p.spares, w
+		p.checkIdle()
+	default:
+		found = turnNone
+		w.looking = true
+		p.looking++
+	}
+	p.mu.Unlock()
+	if t != nil {
+		t.end(wanted)
+	}
+	return found
+}
+
+// run calls fn with the worker's task. Should fn end this goroutine, what is set before is what turn finds.
+func (w *worker[Req, Resp]) run() {
+	t, ctx := w.task, w.plain
+	w.out = outcome[Resp]{err: ErrGoexit}
+	if t.ctx != nil && t.ctx.Err() != nil {
+		// It is enough to have ended, even if the caller has not been scheduled since.
+		w.out = outcome[Resp]{err: context.Cause(t.ctx), dropped: true}
+		return
+	}
+	if t.scope != nil {
+		t.scope.frame.Store(w.frame)
+		ctx = t.scope
+	}
+	w.frame.active.Store(true)
+	if t.arrived > 0 {
+		w.started = w.pool.now()
+	}
+	w.out = w.pool.call(ctx, t.req)
+}
+
+// call calls fn and makes an error of a panic. After Goexit it does not return.
+func (p *Pool[Req, Resp]) call(ctx context.Context, req Req) (out outcome[Resp]) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if v := recover(); v != nil {
+			out.err, out.panics = newPanicError(v), true
+		}
+	}()
+	out.resp, out.err = p.fn(ctx, req)
+	returned = true
+	return out
+}
+
+// settle gives a task that runs its outcome, and reports whether anybody wants it. Called under mu.
+func (p *Pool[Req, Resp]) settle(t *task[Req, Resp], out *outcome[Resp]) (wanted bool) {
+	p.unlink(t)
+	if out.panics {
+		p.stats.Panics++
+	}
+	if t.state != stateRunning {
+		return false
+	}
+	t.state, t.resp, t.err = stateOver, out.resp, out.err
+	switch {
+	case out.dropped:
+		p.stats.Drops.left(errors.Is(out.err, context.DeadlineExceeded))
+	case out.err != nil:
+		p.stats.Failed++
+	default:
+		p.stats.Answered++
+	}
+	return true
+}
+
+// end is what is to do outside the lock when a task has been settled.
+func (t *task[Req, Resp]) end(wanted bool) {
+	if t.scope != nil {
+		t.scope.cancel(context.Canceled)
+	}
+	if t.stop != nil {
+		t.stop()
+	}
+	if t.owner != nil {
+		var none Req
+		t.req = none // the Future may be kept for long
+	}
+	if wanted {
+		t.deliver()
+	}
+}
+
+// link enters a task that runs into the list of those whose contexts Close cancels.
+func (p *Pool[Req, Resp]) link(t *task[Req, Resp]) {
+	if t.scope == nil {
+		return
+	}
+	t.next = p.scoped
+	if t.next != nil {
+		t.next.prev = t
+	}
+	p.scoped = t
+}
+
+func (p *Pool[Req, Resp]) unlink(t *task[Req, Resp]) {
+	if t.scope == nil {
+		return
+	}
+	if t.prev != nil {
+		t.prev.next = t.next
+	} else {
+		p.scoped = t.next
+	}
+	if t.next != nil {
+		t.next.prev = t.prev
+	}
+	t.prev, t.next = nil, nil
+}
