@@ -26,6 +26,7 @@ func (p *Pool[Req, Resp]) doInside(ctx context.Context, f *frame, req Req) (Resp
 	p.mu.Lock()
 	p.stats.Accepted++
 	p.stats.Nested++
+	p.stats.Inside++
 	p.inside++
 	p.mu.Unlock()
 
@@ -36,6 +37,7 @@ func (p *Pool[Req, Resp]) doInside(ctx context.Context, f *frame, req Req) (Resp
 		child.active.Store(false)
 		p.mu.Lock()
 		p.inside--
+		p.stats.Inside--
 		if out.panics {
 			p.stats.Panics++
 		}
@@ -109,9 +111,10 @@ func (p *Pool[Req, Resp]) runInside(t *task[Req, Resp], seat <-chan struct{}) {
 		p.mu.Unlock()
 		return
 	}
-	t.state = stateRunning
+	t.state, t.inside = stateRunning, true
 	p.link(t)
 	p.stats.Nested++
+	p.stats.Inside++
 	p.inside++
 	p.refill()
 	p.mu.Unlock()

@@ -28,7 +28,7 @@ func (p *Pool[Req, Resp]) Stats() Stats {
 	defer p.mu.Unlock()
 	s := p.stats
 	s.Size, s.Workers, s.Busy = p.size, p.workers, p.busy
-	s.Queued, s.Blocked, s.Inside = p.queue.n, p.room.n, p.inside
+	s.Queued, s.Blocked = p.queue.n, p.room.n
 	over := s.Answered + s.Failed + s.Abandoned + s.Drops.Cancelled + s.Drops.Expired + s.Drops.Closed + s.Drops.Evicted
 	s.Running = int(s.Accepted-over) - s.Queued - s.Blocked - s.Inside
 	return s
@@ -78,7 +78,7 @@ func (p *Pool[Req, Resp]) Close() error {
 	idle := p.whenIdle()
 	p.mu.Unlock()
 
-	p.cancel(ErrClosed)
+	p.cancel()
 	for _, s := range running {
 		s.cancel(context.Canceled)
 	}

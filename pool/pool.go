@@ -16,7 +16,7 @@ type Pool[Req, Resp any] struct {
 	cfg            Config
 	start          time.Time       // the zero of all times inside, which are positive
 	base           context.Context // ends with Close
-	cancel         context.CancelCauseFunc
+	cancel         context.CancelFunc
 	tasks, waiters sync.Pool // not global: a channel must not get from one synctest bubble into another
 
 	mu       sync.Mutex
@@ -29,7 +29,7 @@ type Pool[Req, Resp any] struct {
 	busy     int                // those that have one
 	scoped   *task[Req, Resp]   // those that run and whose contexts Close must cancel
 	spares   *worker[Req, Resp] // without a goroutine
-	inside   int                // requests that run inside of another one
+	inside   int                // calls of fn inside of others
 	draining bool               // Shutdown or Close was called
 	idle     chan struct{}      // closed when nothing waits or runs; made by who waits for it
 	stats    Stats
@@ -50,7 +50,7 @@ func New[Req, Resp any](fn Func[Req, Resp], cfg Config) (*Pool[Req, Resp], error
 		return nil, err
 	}
 	p := &Pool[Req, Resp]{fn: fn, cfg: cfg, size: cfg.Size, start: time.Now().Add(-1)}
-	p.base, p.cancel = context.WithCancelCause(context.Background())
+	p.base, p.cancel = context.WithCancel(context.Background())
 	p.tasks.New = func() any { return &task[Req, Resp]{pool: p, wake: make(chan struct{}, 1)} }
 	p.waiters.New = func() any { return &waiter{wake: make(chan struct{}, 1)} }
 	return p, nil
@@ -185,6 +185,7 @@ func (p *Pool[Req, Resp]) admit(t *task[Req, Resp]) (evicted *task[Req, Resp], e
 	case t.state != stateNew: // a Go whose context has just ended
 		return nil, nil
 	case p.draining:
+		t.state = stateOver
 		return nil, ErrClosed
 	}
 	p.seq++
@@ -206,6 +207,7 @@ func (p *Pool[Req, Resp]) admit(t *task[Req, Resp]) (evicted *task[Req, Resp], e
 		p.enqueue(t)
 	default:
 		p.stats.Drops.Rejected++
+		t.state = stateOver
 		return nil, ErrQueueFull
 	}
 	p.stats.Accepted++
@@ -260,6 +262,9 @@ func (t *task[Req, Resp]) leave(cause, ctxErr error) bool {
 	case stateRunning:
 		t.state = stateLeft
 		p.stats.Abandoned++
+		if t.inside {
+			p.stats.Inside--
+		}
 	default:
 		p.mu.Unlock()
 		return false

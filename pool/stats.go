@@ -21,7 +21,7 @@ func (d *Drops) left(expired bool) {
 
 // Stats are counters since New and gauges of now, all taken at one moment.
 // Accepted = Answered + Failed + Abandoned + Queued + Blocked + Running + Inside + Drops.Cancelled + Drops.Expired +
-// Drops.Closed + Drops.Evicted, but for the abandoned requests that still run: these count as Abandoned from the moment when their caller goes.
+// Drops.Closed + Drops.Evicted.
 type Stats struct {
 	Accepted  uint64 // requests that were let in: to run, to the queue, or to wait for room in it
 	Answered  uint64 // requests whose function returned no error
@@ -41,7 +41,7 @@ type Stats struct {
 	Queued  int // requests in the queue
 	Blocked int // requests that wait for room in the queue
 	Running int // requests that workers execute, abandoned ones not included
-	Inside  int // requests that run inside of another one
+	Inside  int // requests that run inside of another one, abandoned ones not included
 }
 
 // MeanQueueWait is the mean time from arrival to a worker, estimated from a sample: one request in eight.

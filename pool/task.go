@@ -25,6 +25,7 @@ type task[Req, Resp any] struct {
 	pool       *Pool[Req, Resp]
 	prev, next *task[Req, Resp] // in its class, or among those that run
 	state      state
+	inside     bool // runs inside of another request
 	class      int
 	seq        uint64        // in the order of arrival
 	arrived    time.Duration // since Pool.start; 0 if it is not timed

@@ -204,6 +204,9 @@ func (p *Pool[Req, Resp]) settle(t *task[Req, Resp], out *outcome[Resp]) (wanted
 		return false
 	}
 	t.state, t.resp, t.err = stateOver, out.resp, out.err
+	if t.inside {
+		p.stats.Inside--
+	}
 	switch {
 	case out.dropped:
 		p.stats.Drops.left(errors.Is(out.err, context.DeadlineExceeded))

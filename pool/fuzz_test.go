@@ -1,0 +1,392 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/scalable-ai/patterns/pool"
+)
+
+// FuzzOperations plays a program of operations, one after the other, against a pool in a bubble. After each, when all is
+// quiet, it compares the pool with a naive model that knows only the requests in the order of arrival and what the function has seen.
+func FuzzOperations(f *testing.F) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 250 {
+		program := make([]byte, 40+random.IntN(360))
+		for i := range program {
+			program[i] = byte(random.Uint32())
+		}
+		f.Add(program)
+	}
+	f.Fuzz(func(t *testing.T, program []byte) {
+		program = program[:min(len(program), 400)]
+		synctest.Test(t, func(t *testing.T) { playFuzz(t, program) })
+	})
+}
+
+// fuzzCall is one request and what became of it.
+type fuzzCall struct {
+	id, class int
+	script    int // what the function does
+	takes     time.Duration
+	ctx       context.Context
+	cancel    context.CancelCauseFunc // nil: it cannot be cancelled
+	cause     error                   // of ctx, if it ends
+	future    *pool.Future[int]       // nil with Do
+
+	gone     error // what it must return because it was cancelled, or has reached its deadline
+	admitted bool
+	started  bool
+	over     bool
+	resp     int
+	err      error
+}
+
+func (c *fuzzCall) waits() bool { return c.admitted && !c.started && !c.over }
+
+// fuzzModel is the model, and what it is compared with.
+type fuzzModel struct {
+	t       *testing.T
+	p       *pool.Pool[*fuzzCall, int]
+	program []byte
+	cfg     pool.Config
+	log     []string
+
+	mu       sync.Mutex
+	size     int
+	calls    []*fuzzCall
+	running  int
+	draining bool
+	closed   bool
+}
+
+func playFuzz(t *testing.T, program []byte) {
+	m := &fuzzModel{t: t, program: program}
+	m.cfg = pool.Config{Size: 1 + m.next(4), MaxQueue: 1 + m.next(5), RejectWhenFull: m.next(2) == 0, ClassTurn: 1 + m.next(4)}
+	m.size = m.cfg.Size
+	var err error
+	if m.p, err = pool.New(m.run, m.cfg); err != nil {
+		t.Fatal(err)
+	}
+	for len(m.program) > 0 && !t.Failed() {
+		m.step()
+		m.check()
+	}
+	m.stop(true)
+	m.check()
+	time.Sleep(time.Second) // longer than anything takes
+	m.check()
+	s := m.p.Stats()
+	if s.Queued+s.Blocked+s.Running+s.Inside+s.Busy+s.Workers != 0 {
+		m.failf("closed, but %+v", s)
+	}
+	for _, c := range m.calls {
+		if !c.over {
+			m.failf("closed, but call %d waits", c.id)
+		}
+		if c.cancel != nil {
+			c.cancel(nil)
+		}
+	}
+	if t.Failed() {
+		t.Logf("%+v\n%s", m.cfg, strings.Join(m.log, "\n"))
+	}
+}
+
+func (m *fuzzModel) failf(format string, args ...any) {
+	m.t.Errorf(format, args...)
+}
+
+func (m *fuzzModel) note(format string, args ...any) {
+	m.log = append(m.log, time.Now().Format("05.0000 ")+fmt.Sprintf(format, args...))
+}
+
+// next is the next byte of the program modulo n.
+func (m *fuzzModel) next(n int) int {
+	if len(m.program) == 0 {
+		return 0
+	}
+	v := int(m.program[0]) % n
+	m.program = m.program[1:]
+	return v
+}
+
+// The scripts. A call that does none of these answers.
+const (
+	scriptError = iota + 1
+	scriptPanic
+	scriptGoexit
+	scriptContext // waits for its context
+	scriptNested  // has a call inside
+	scriptNestedPanic
+	scripts = 12
+)
+
+// run is the function of the pool.
+func (m *fuzzModel) run(ctx context.Context, c *fuzzCall) (int, error) {
+	if c.id < 0 { // inside of another
+		if c.script == scriptNestedPanic {
+			panic(errModel)
+		}
+		return 1, nil
+	}
+	m.mu.Lock()
+	m.running++
+	switch {
+	case m.running > m.size:
+		m.failf("call %d starts as number %d, size %d", c.id, m.running, m.size)
+	case c.started || c.over || c.gone != nil:
+		m.failf("call %d is executed: %+v", c.id, c)
+	case m.closed:
+		m.failf("call %d starts after Close", c.id)
+	}
+	c.started = true
+	m.mu.Unlock()
+	defer func() {
+		m.mu.Lock()
+		m.running--
+		m.mu.Unlock()
+	}()
+	time.Sleep(c.takes)
+	switch c.script {
+	case scriptError:
+		return 0, errModel
+	case scriptPanic:
+		panic(errModel)
+	case scriptGoexit:
+		runtime.Goexit()
+	case scriptContext:
+		select {
+		case <-ctx.Done():
+			return 0, errModel
+		case <-time.After(50 * ms):
+		}
+	case scriptNested, scriptNestedPanic:
+		if _, err := m.p.Do(ctx, &fuzzCall{id: -1, script: c.script}); err != nil {
+			return 0, err
+		}
+	}
+	return c.id * 10, nil
+}
+
+// step does the next operation of the program.
+func (m *fuzzModel) step() {
+	switch op := m.next(40); {
+	case op < 20:
+		m.submit()
+	case op < 25:
+		var open []*fuzzCall
+		for _, c := range m.calls {
+			if !c.over && c.gone == nil && (c.cancel != nil || c.future != nil) {
+				open = append(open, c)
+			}
+		}
+		if len(open) == 0 {
+			return
+		}
+		c := open[m.next(len(open))]
+		m.note("cancel %d", c.id)
+		m.mu.Lock()
+		c.gone = c.cause
+		byFuture := c.future != nil && m.next(2) == 0 || c.cancel == nil
+		if byFuture {
+			c.gone = context.Canceled
+		}
+		m.mu.Unlock()
+		if byFuture {
+			c.future.Cancel()
+		} else {
+			c.cancel(c.cause)
+		}
+	case op < 34:
+		m.note("sleep")
+		time.Sleep(time.Duration(1+m.next(8)*m.next(8)) * ms / 2)
+	case op < 38:
+		size := 1 + m.next(5)
+		m.note("Resize %d", size)
+		m.mu.Lock()
+		m.size = size
+		m.mu.Unlock()
+		if err := m.p.Resize(size); err != nil {
+			m.failf("%v", err)
+		}
+	case m.next(5) == 0:
+		m.stop(op == 39)
+	}
+}
+
+// stop calls Shutdown or Close, and checks that nothing is left when that has returned.
+func (m *fuzzModel) stop(closes bool) {
+	m.note("stop, Close: %t", closes)
+	m.mu.Lock()
+	m.draining, m.closed = true, m.closed || closes
+	m.mu.Unlock()
+	go func() {
+		ctx, cancel := context.WithTimeoutCause(context.Background(), 20*ms, errGaveUp)
+		defer cancel()
+		var err error
+		if closes {
+			err = m.p.Close()
+		} else {
+			err = m.p.Shutdown(ctx)
+		}
+		s := m.p.Stats()
+		if left := s.Queued + s.Blocked + s.Running + s.Workers; err == nil && left > 0 || err != nil && (closes || !errors.Is(err, errGaveUp)) {
+			m.failf("stopped: %v, but %+v", err, s)
+		}
+	}()
+}
+
+var errGaveUp = errors.New("the caller gave up")
+
+// submit starts a call, lets it get as far as it can, and checks whether it should have been let in.
+func (m *fuzzModel) submit() {
+	c := &fuzzCall{
+		id: len(m.calls) + 1, ctx: context.Background(), class: m.next(3) - 1, script: m.next(scripts),
+		takes: time.Duration(m.next(10)) * ms, cause: fmt.Errorf("call %d gave up", len(m.calls)+1),
+	}
+	if c.class != 0 {
+		c.ctx = pool.WithPriority(c.ctx, c.class)
+	}
+	mode, byGo := m.next(6), m.next(2) == 0
+	if mode > 1 {
+		c.ctx, c.cancel = context.WithCancelCause(c.ctx)
+		switch mode {
+		case 2:
+			c.cancel(c.cause)
+		case 3:
+			// At a moment of its own: of what happens at the same one either may come first.
+			after := time.Duration(1+m.next(30))*ms + time.Duration(c.id)*time.Microsecond
+			time.AfterFunc(after, func() {
+				m.mu.Lock()
+				if !c.over && c.gone == nil {
+					c.gone = c.cause
+				}
+				m.mu.Unlock()
+				c.cancel(c.cause)
+			})
+		}
+	}
+	waiting, lower := 0, false
+	for _, other := range m.calls {
+		if other.waits() {
+			waiting++
+			lower = lower || other.class < c.class
+		}
+	}
+	full := m.running >= m.size && waiting >= m.cfg.MaxQueue
+	m.note("submit %+v, Go: %t, full: %t", c, byGo, full)
+
+	m.mu.Lock()
+	m.calls = append(m.calls, c)
+	c.admitted = true // unless it turns out otherwise
+	m.mu.Unlock()
+	go func() {
+		var resp int
+		var err error
+		if byGo {
+			f := m.p.Go(c.ctx, c)
+			m.mu.Lock()
+			c.future = f
+			m.mu.Unlock()
+			resp, err = f.Wait(context.Background())
+		} else {
+			resp, err = m.p.Do(c.ctx, c)
+		}
+		m.returned(c, resp, err)
+	}()
+	synctest.Wait()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var want error
+	switch {
+	case mode == 2:
+		want = c.cause
+	case m.draining:
+		want = pool.ErrClosed
+	case full && m.cfg.RejectWhenFull && !lower:
+		want = pool.ErrQueueFull
+	case c.over && errors.Is(c.err, pool.ErrQueueFull):
+		m.failf("call %d rejected: %v", c.id, c.err)
+	}
+	if want != nil {
+		c.admitted = false
+		if !c.over || !errors.Is(c.err, want) {
+			m.failf("call %d: over: %t, %v, want %v", c.id, c.over, c.err, want)
+		}
+	}
+}
+
+// returned checks the outcome of a call.
+func (m *fuzzModel) returned(c *fuzzCall, resp int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c.over {
+		m.failf("call %d has two outcomes", c.id)
+	}
+	c.over, c.resp, c.err = true, resp, err
+	var panicked *pool.PanicError
+	switch {
+	case c.gone != nil:
+		if !errors.Is(err, c.gone) {
+			m.failf("call %d: %v, want %v", c.id, err, c.gone)
+		}
+	case !c.started:
+		if !errors.Is(err, pool.ErrClosed) && !errors.Is(err, pool.ErrQueueFull) && !errors.Is(err, c.cause) {
+			m.failf("call %d has not been executed: %v", c.id, err)
+		}
+	case m.closed && (c.script == scriptNested || c.script == scriptNestedPanic) && errors.Is(err, context.Canceled):
+	case c.script == scriptError && errors.Is(err, errModel):
+	case c.script == scriptContext && m.closed && errors.Is(err, errModel):
+	case (c.script == scriptPanic || c.script == scriptNestedPanic) && errors.As(err, &panicked) && errors.Is(err, errModel):
+	case c.script == scriptGoexit && errors.Is(err, pool.ErrGoexit):
+	case (c.script == 0 || c.script == scriptContext || c.script == scriptNested || c.script > scriptNestedPanic) && err == nil && resp == c.id*10:
+	default:
+		m.failf("call %d: %d, %v", c.id, resp, err)
+	}
+}
+
+// check compares the pool with the model when all is quiet.
+func (m *fuzzModel) check() {
+	synctest.Wait()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.p.Stats()
+	waiting, executing := 0, 0
+	newestStarted := map[int]int{}
+	for _, c := range m.calls {
+		if c.started {
+			newestStarted[c.class] = c.id
+			if !c.over {
+				executing++
+			}
+		}
+	}
+	for _, c := range m.calls {
+		if !c.waits() {
+			continue
+		}
+		waiting++
+		if c.id < newestStarted[c.class] {
+			m.failf("call %d waits though %d of its class, which came later, was started", c.id, newestStarted[c.class])
+		}
+	}
+	switch {
+	case s.Queued+s.Blocked != waiting || s.Busy != m.running || s.Running != executing || s.Size != m.size:
+		m.failf("waiting %d, running %d, with somebody waiting for it %d, size %d, but %+v", waiting, m.running, executing, m.size, s)
+	case waiting > 0 && m.running < m.size:
+		m.failf("%d wait though only %d of %d run", waiting, m.running, m.size)
+	case s.Workers != s.Busy:
+		m.failf("%d workers for %d that run", s.Workers, s.Busy)
+	case s.Queued > m.cfg.MaxQueue+max(0, m.size-m.running), s.Blocked > 0 && (s.Queued < m.cfg.MaxQueue || m.cfg.RejectWhenFull):
+		m.failf("queue: %+v", s)
+	}
+}
