@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"iter"
 	"runtime"
 	"sync"
 	"testing"
@@ -37,7 +38,7 @@ func newPool(b *testing.B) *pool.Pool[int, int] {
 }
 
 // callers runs do from benchCallers goroutines.
-func callers(b *testing.B, ctx context.Context, do func(ctx context.Context, n int) (int, error)) {
+func callers(ctx context.Context, b *testing.B, do func(ctx context.Context, n int) (int, error)) {
 	b.Helper()
 	b.ReportAllocs()
 	b.SetParallelism(max(1, benchCallers/runtime.GOMAXPROCS(0)))
@@ -53,19 +54,19 @@ func callers(b *testing.B, ctx context.Context, do func(ctx context.Context, n i
 
 // BenchmarkDo: callers that wait for their answers.
 func BenchmarkDo(b *testing.B) {
-	b.Run("pool", func(b *testing.B) { callers(b, context.Background(), newPool(b).Do) })
+	b.Run("pool", func(b *testing.B) { callers(context.Background(), b, newPool(b).Do) })
 	b.Run("pool-cancellable", func(b *testing.B) {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		callers(b, ctx, newPool(b).Do)
+		callers(ctx, b, newPool(b).Do)
 	})
 	b.Run("channel", func(b *testing.B) {
 		c := newChannelPool()
 		defer c.close()
-		callers(b, context.Background(), c.do)
+		callers(context.Background(), b, c.do)
 	})
 	b.Run("goroutine", func(b *testing.B) {
-		callers(b, context.Background(), func(ctx context.Context, n int) (int, error) {
+		callers(context.Background(), b, func(ctx context.Context, n int) (int, error) {
 			answer := make(chan int, 1)
 			go func() {
 				x, _ := spin(ctx, n)
@@ -104,7 +105,7 @@ func BenchmarkGo(b *testing.B) {
 		perTask(b, func() {
 			var wg sync.WaitGroup
 			for i := range burst {
-				wg.Go(func() { spin(ctx, i) })
+				wg.Go(func() { _, _ = spin(ctx, i) })
 			}
 			wg.Wait()
 		})
@@ -119,7 +120,7 @@ func BenchmarkGo(b *testing.B) {
 					return err
 				})
 			}
-			g.Wait()
+			_ = g.Wait()
 		})
 	})
 	b.Run("channel", func(b *testing.B) {
@@ -174,4 +175,69 @@ func (c *channelPool) do(_ context.Context, n int) (int, error) {
 func (c *channelPool) close() {
 	close(c.calls)
 	c.wg.Wait()
+}
+
+// BenchmarkMap: many items that cost next to nothing. ns/op is the time per item.
+func BenchmarkMap(b *testing.B) {
+	ctx, workers := context.Background(), runtime.GOMAXPROCS(0)
+	numbers := func(n int) iter.Seq[int] {
+		return func(yield func(int) bool) {
+			for i := range n {
+				if !yield(i) {
+					return
+				}
+			}
+		}
+	}
+	b.Run("map", func(b *testing.B) {
+		b.ReportAllocs()
+		for out, err := range pool.Map(ctx, numbers(b.N), spin, pool.MapConfig{}) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			sink += out
+		}
+	})
+	b.Run("map-unordered", func(b *testing.B) {
+		b.ReportAllocs()
+		for out, err := range pool.MapUnordered(ctx, numbers(b.N), spin, pool.MapConfig{}) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			sink += out
+		}
+	})
+	// The loop that one writes by hand: results as they come, no errors, no way to stop.
+	b.Run("channel", func(b *testing.B) {
+		b.ReportAllocs()
+		in, out := make(chan int, 64), make(chan int, 64)
+		go func() {
+			defer close(in)
+			for i := range numbers(b.N) {
+				in <- i
+			}
+		}()
+		var wg sync.WaitGroup
+		for range workers {
+			wg.Go(func() {
+				for i := range in {
+					x, _ := spin(ctx, i)
+					out <- x
+				}
+			})
+		}
+		go func() {
+			wg.Wait()
+			close(out)
+		}()
+		for x := range out {
+			sink += x
+		}
+	})
+	b.Run("loop", func(b *testing.B) { // no concurrency at all
+		for i := range numbers(b.N) {
+			x, _ := spin(ctx, i)
+			sink += x
+		}
+	})
 }

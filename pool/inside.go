@@ -8,9 +8,6 @@ func (p *Pool[Req, Resp]) frameOf(ctx context.Context) *frame {
 		return nil
 	}
 	f, _ := ctx.Value(p).(*frame)
-	if f == nil || !f.active.Load() {
-		return nil
-	}
 	return f
 }
 
@@ -24,13 +21,13 @@ func (p *Pool[Req, Resp]) doInside(ctx context.Context, f *frame, req Req) (Resp
 		return none, context.Cause(ctx)
 	}
 	p.mu.Lock()
-	p.stats.Accepted++
+	p.seq++
 	p.stats.Nested++
 	p.stats.Inside++
 	p.inside++
 	p.mu.Unlock()
 
-	child := new(frame)
+	child := &frame{owner: p}
 	child.active.Store(true)
 	out := outcome[Resp]{err: ErrGoexit}
 	defer func() {
@@ -50,7 +47,7 @@ func (p *Pool[Req, Resp]) doInside(ctx context.Context, f *frame, req Req) (Resp
 		p.mu.Unlock()
 		<-seat
 	}()
-	out = p.call(&marked{ctx, p, child}, req)
+	out = p.call(&marked{ctx, child}, req)
 	return out.resp, out.err
 }
 
@@ -119,13 +116,9 @@ func (p *Pool[Req, Resp]) runInside(t *task[Req, Resp], seat <-chan struct{}) {
 	p.refill()
 	p.mu.Unlock()
 
-	child := new(frame)
-	child.active.Store(true)
-	t.scope.frame.Store(child)
+	t.scope.frame = &frame{owner: p}
 	out := outcome[Resp]{err: ErrGoexit}
 	defer func() {
-		child.active.Store(false)
-		t.scope.frame.Store(nil)
 		p.mu.Lock()
 		p.inside--
 		wanted := p.settle(t, &out)
@@ -134,4 +127,25 @@ func (p *Pool[Req, Resp]) runInside(t *task[Req, Resp], seat <-chan struct{}) {
 		t.end(wanted)
 	}()
 	out = p.call(t.scope, t.req)
+}
+
+// link enters a task into the list of those that run inside, whose contexts Close must find to cancel them.
+func (p *Pool[Req, Resp]) link(t *task[Req, Resp]) {
+	t.next = p.insiders
+	if t.next != nil {
+		t.next.prev = t
+	}
+	p.insiders = t
+}
+
+func (p *Pool[Req, Resp]) unlink(t *task[Req, Resp]) {
+	if t.prev != nil {
+		t.prev.next = t.next
+	} else {
+		p.insiders = t.next
+	}
+	if t.next != nil {
+		t.next.prev = t.prev
+	}
+	t.prev, t.next = nil, nil
 }

@@ -118,7 +118,7 @@ func TestNestedTakesTurns(t *testing.T) {
 		start := time.Now()
 		var wg sync.WaitGroup
 		for range 2 {
-			wg.Go(func() { p.Do(context.Background(), 5) })
+			wg.Go(func() { _, _ = p.Do(context.Background(), 5) })
 		}
 		wg.Wait()
 		assert.EqualValues(t, 2, most.Load())
@@ -165,7 +165,7 @@ func TestNestedCancel(t *testing.T) {
 				<-release
 				return 0, nil
 			case 1: // its place is taken
-				go p.Do(ctx, 0)
+				go func() { _, _ = p.Do(ctx, 0) }()
 				synctest.Wait()
 				inner, cancel := context.WithTimeoutCause(ctx, ms, errModel)
 				defer cancel()
@@ -303,7 +303,7 @@ func TestCloseWaitsInside(t *testing.T) {
 				time.Sleep(10 * ms)
 				return 0, nil
 			}
-			go p.Do(ctx, 0)
+			go func() { _, _ = p.Do(ctx, 0) }()
 			time.Sleep(ms)
 			return 0, nil
 		})
@@ -312,5 +312,33 @@ func TestCloseWaitsInside(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, p.Close())
 		assert.Equal(t, 10*ms, time.Since(start))
+	})
+}
+
+// A goroutine that a request has left behind inside does not hold up the next request of that worker.
+func TestLeftBehindInside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := recursive(t, pool.Config{Size: 1}, func(ctx context.Context, p *pool.Pool[int, int], req int) (int, error) {
+			switch req {
+			case 0:
+				time.Sleep(time.Hour)
+			case 1:
+				go func() { _, _ = p.Do(ctx, 0) }()
+				time.Sleep(ms)
+			case 2:
+				return p.Do(ctx, 3)
+			}
+			return req, nil
+		})
+		for _, parent := range []context.Context{context.Background(), context.WithValue(context.Background(), key{}, 1)} {
+			start := time.Now()
+			_, err := p.Do(parent, 1)
+			require.NoError(t, err)
+			got, err := p.Do(parent, 2)
+			require.NoError(t, err)
+			assert.Equal(t, 3, got)
+			assert.Equal(t, ms, time.Since(start))
+		}
+		require.NoError(t, p.Close())
 	})
 }

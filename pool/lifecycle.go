@@ -27,6 +27,7 @@ func (p *Pool[Req, Resp]) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.stats
+	s.Accepted = p.seq
 	s.Size, s.Workers, s.Busy = p.size, p.workers, p.busy
 	s.Queued, s.Blocked = p.queue.n, p.room.n
 	over := s.Answered + s.Failed + s.Abandoned + s.Drops.Cancelled + s.Drops.Expired + s.Drops.Closed + s.Drops.Evicted
@@ -72,8 +73,13 @@ func (p *Pool[Req, Resp]) Close() error {
 		}
 	}
 	var running []*scope
-	for t := p.scoped; t != nil; t = t.next {
+	for t := p.insiders; t != nil; t = t.next {
 		running = append(running, t.scope)
+	}
+	for _, w := range p.all {
+		if w.task != nil && w.task.scope != nil {
+			running = append(running, w.task.scope)
+		}
 	}
 	idle := p.whenIdle()
 	p.mu.Unlock()

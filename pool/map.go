@@ -15,7 +15,7 @@ type MapConfig struct {
 	Workers int
 
 	// Buffer is the number of items that may be anywhere between the input and the consumer: read from the input and waiting, worked on, or
-	// finished and waiting for the consumer to ask for the next. It must be at least Workers. Map profits from
+	// finished and waiting for the consumer to ask for the next. One more may have been read, and wait for a place. It must be at least Workers. Map profits from
 	// more when items differ much in their cost: while one of them takes long, Buffer-1 others can be finished.
 	// Default: 4 times Workers, and 64 at least.
 	Buffer int

@@ -71,9 +71,9 @@ func TestMapResults(t *testing.T) {
 }
 
 func TestMapOrder(t *testing.T) {
-	takes := []time.Duration{5, 1, 4, 2, 3}
+	takes := []time.Duration{5 * ms, 1 * ms, 4 * ms, 2 * ms, 3 * ms}
 	fn := func(_ context.Context, i int) (int, error) {
-		time.Sleep(takes[i] * ms)
+		time.Sleep(takes[i])
 		return i, nil
 	}
 	synctest.Test(t, func(t *testing.T) {
@@ -83,8 +83,9 @@ func TestMapOrder(t *testing.T) {
 		assert.Equal(t, []int{0, 1, 2, 3, 4}, outs)
 		assert.Equal(t, 5*ms, time.Since(start))
 		start = time.Now()
-		for out := range pool.MapUnordered(context.Background(), count(5), fn, cfg) {
-			assert.Equal(t, takes[out]*ms, time.Since(start), "a result comes as soon as it is there")
+		for out, err := range pool.MapUnordered(context.Background(), count(5), fn, cfg) {
+			require.NoError(t, err)
+			assert.Equal(t, takes[out], time.Since(start), "a result comes as soon as it is there")
 		}
 	})
 }
@@ -121,12 +122,13 @@ func TestMapBounds(t *testing.T) {
 					}
 				}
 			}
-			for range do(context.Background(), input, func(context.Context, int) (int, error) {
+			for _, err := range do(context.Background(), input, func(context.Context, int) (int, error) {
 				mostRunning.Store(max(mostRunning.Load(), running.Add(1)))
 				time.Sleep(ms)
 				running.Add(-1)
 				return 0, nil
 			}, cfg) {
+				require.NoError(t, err)
 				time.Sleep(ms / 4)
 				consumed.Add(1)
 			}
@@ -162,33 +164,37 @@ func TestMapSlowInput(t *testing.T) {
 func TestMapEndsEarly(t *testing.T) {
 	ends := map[string]func(results iter.Seq2[int, error]){
 		"break": func(results iter.Seq2[int, error]) {
-			for range results {
-				break
+			for _, err := range results {
+				if err == nil {
+					break
+				}
 			}
 		},
 		"panic": func(results iter.Seq2[int, error]) {
 			defer func() {
-				if v := recover(); v != errModel {
-					panic(v)
+				if err, _ := recover().(error); !errors.Is(err, errModel) {
+					panic("another panic came out")
 				}
 			}()
-			for range results {
-				panic(errModel)
+			for _, err := range results {
+				panic(errors.Join(errModel, err))
 			}
 		},
 		"goexit": func(results iter.Seq2[int, error]) {
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				for range results {
-					runtime.Goexit()
+				for _, err := range results {
+					if err == nil {
+						runtime.Goexit()
+					}
 				}
 			}()
 			<-done
 		},
 		"pull": func(results iter.Seq2[int, error]) {
 			next, stop := iter.Pull2(results)
-			next()
+			_, _, _ = next()
 			stop()
 		},
 	}
@@ -431,7 +437,10 @@ func TestMapAllocs(t *testing.T) {
 	}
 	const n = 100_000
 	allocs := testing.AllocsPerRun(2, func() {
-		for range pool.Map(context.Background(), count(n), ten, pool.MapConfig{}) {
+		for _, err := range pool.Map(context.Background(), count(n), ten, pool.MapConfig{}) {
+			if err != nil {
+				t.Error(err)
+			}
 		}
 	})
 	assert.Less(t, allocs, n/100.0)

@@ -21,18 +21,19 @@ type Pool[Req, Resp any] struct {
 
 	mu       sync.Mutex
 	size     int
+	workers  int    // goroutines
+	looking  int    // those of them that have no task and are about to look for one
+	busy     int    // those that have one
+	draining bool   // Shutdown or Close was called
+	seq      uint64 // requests accepted
 	queue    waiting[Req, Resp]
 	room     waiting[Req, Resp] // those that wait for room in the queue
-	seq      uint64
-	workers  int                // goroutines
-	looking  int                // those of them that have no task and are about to look for one
-	busy     int                // those that have one
-	scoped   *task[Req, Resp]   // those that run and whose contexts Close must cancel
 	spares   *worker[Req, Resp] // without a goroutine
-	inside   int                // calls of fn inside of others
-	draining bool               // Shutdown or Close was called
-	idle     chan struct{}      // closed when nothing waits or runs; made by who waits for it
-	stats    Stats
+	all      []*worker[Req, Resp]
+	inside   int              // calls of fn inside of others
+	insiders *task[Req, Resp] // those of them that came by Go
+	idle     chan struct{}    // closed when nothing waits or runs; made by who waits for it
+	stats    Stats            // without gauges, but for Inside
 }
 
 // New makes a Pool that answers requests with fn. It starts nothing: goroutines exist only while there are requests. Call Close
@@ -83,8 +84,8 @@ func (p *Pool[Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 	t := p.tasks.Get().(*task[Req, Resp])
 	t.req = req
 	if !plain(ctx) {
-		t.ctx, t.class = ctx, priorityOf(ctx)
-		t.scope = &scope{Context: ctx, owner: p}
+		t.class = priorityOf(ctx)
+		t.scope = &scope{Context: ctx}
 	}
 	p.mu.Lock()
 	evicted, err := p.admit(t)
@@ -96,7 +97,7 @@ func (p *Pool[Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 	if evicted != nil {
 		evicted.deliver()
 	}
-	if t.ctx == nil {
+	if t.scope == nil {
 		<-t.wake
 	} else {
 		select {
@@ -120,7 +121,7 @@ func (p *Pool[Req, Resp]) recycle(t *task[Req, Resp]) {
 		resp Resp
 	)
 	t.state, t.class = stateNew, 0
-	t.req, t.resp, t.err, t.ctx, t.scope = req, resp, nil, nil, nil
+	t.req, t.resp, t.err, t.scope = req, resp, nil, nil
 	p.tasks.Put(t)
 }
 
@@ -136,9 +137,9 @@ func (p *Pool[Req, Resp]) Go(ctx context.Context, req Req) *Future[Resp] {
 	if ctx.Err() != nil {
 		return t.fail(context.Cause(ctx))
 	}
-	t.scope, t.own.Context, t.own.owner = &t.own, ctx, p
+	t.scope, t.own.Context = &t.own, ctx
 	if !plain(ctx) {
-		t.ctx, t.class = ctx, priorityOf(ctx)
+		t.class = priorityOf(ctx)
 		if ctx.Done() != nil {
 			t.stop = context.AfterFunc(ctx, func() {
 				if t.leave(context.Cause(ctx), ctx.Err()) {
@@ -188,12 +189,6 @@ func (p *Pool[Req, Resp]) admit(t *task[Req, Resp]) (evicted *task[Req, Resp], e
 		t.state = stateOver
 		return nil, ErrClosed
 	}
-	p.seq++
-	t.seq = p.seq
-	t.arrived = 0
-	if p.seq%sampleEvery == 1 {
-		t.arrived = p.now()
-	}
 	switch last := p.queue.last(); {
 	case p.fits():
 		p.enqueue(t)
@@ -210,7 +205,12 @@ func (p *Pool[Req, Resp]) admit(t *task[Req, Resp]) (evicted *task[Req, Resp], e
 		t.state = stateOver
 		return nil, ErrQueueFull
 	}
-	p.stats.Accepted++
+	p.seq++
+	t.seq = p.seq
+	t.arrived = 0
+	if p.seq%sampleEvery == 1 {
+		t.arrived = p.now()
+	}
 	return evicted, nil
 }
 
@@ -247,9 +247,10 @@ func (p *Pool[Req, Resp]) drop(q *waiting[Req, Resp], t *task[Req, Resp], err er
 func (t *task[Req, Resp]) leave(cause, ctxErr error) bool {
 	p := t.pool
 	p.mu.Lock()
+	stop := t.stop
 	switch t.state {
 	case stateNew: // in Go, before it is let in
-		t.state = stateOver
+		t.state, stop = stateOver, nil // stop is perhaps not set yet
 	case stateBlocked:
 		p.drop(&p.room, t, cause)
 		p.stats.Drops.left(expired(ctxErr))
@@ -271,6 +272,9 @@ func (t *task[Req, Resp]) leave(cause, ctxErr error) bool {
 	}
 	t.err = cause
 	p.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
 	if t.scope != nil {
 		t.scope.cancel(ctxErr)
 	}

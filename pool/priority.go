@@ -99,10 +99,11 @@ func (q *waiting[Req, Resp]) last() *task[Req, Resp] {
 
 // take removes the request whose turn it is; nil if there is none.
 func (q *waiting[Req, Resp]) take(classTurn int) *task[Req, Resp] {
-	t := q.first()
-	switch {
-	case t == nil:
+	if q.n == 0 {
 		return nil
+	}
+	t := q.classes[0].head
+	switch {
 	case len(q.classes) == 1:
 		q.passed = 0
 	case q.passed < classTurn:

@@ -95,7 +95,7 @@ func MapReduceKeyed[In any, K comparable, V any](
 			bad error
 		)
 		err := fn(ctx, item, func(key K, value V) {
-			if key != key { //nolint:staticcheck // a NaN
+			if key != key { // a NaN
 				bad = fmt.Errorf("pool: MapReduceKeyed: key is not equal to itself: %v", key)
 				return
 			}

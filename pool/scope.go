@@ -9,7 +9,8 @@ import (
 // frame marks the context of a call of fn, so that a Do from inside is recognised. It stands for the place that this call has
 // among those that may run: the calls made from inside use that place, one at a time.
 type frame struct {
-	active atomic.Bool // the call has not returned yet
+	owner  any         // the pool
+	active atomic.Bool // the call has not returned yet; not kept for a call that has a scope
 	used   atomic.Bool // there has been a call from inside
 	once   sync.Once
 	place  chan struct{} // has a token in it while a call from inside runs
@@ -25,12 +26,11 @@ func (f *frame) seat() chan struct{} {
 // marked is a context with the mark of a call, as long as that has not returned.
 type marked struct {
 	context.Context
-	owner any // the pool
 	frame *frame
 }
 
 func (m *marked) Value(key any) any {
-	if key == m.owner && m.frame.active.Load() {
+	if key == m.frame.owner && m.frame.active.Load() {
 		return m.frame
 	}
 	return m.Context.Value(key)
@@ -41,15 +41,26 @@ func (m *marked) Value(key any) any {
 //
 // Who waits for the caller's context passes its end on by cancel: a Do that leaves, or the AfterFunc of a Go.
 type scope struct {
-	context.Context // the caller's
-	owner           any
-	frame           atomic.Pointer[frame] // nil when fn has returned
+	context.Context        // the caller's
+	frame           *frame // set before fn is called
 
-	mu    sync.Mutex
-	done  chan struct{} // made when it is asked for
-	err   error
-	after *afterFunc
+	mu       sync.Mutex
+	done     chan struct{} // made when it is asked for
+	after    *afterFunc
+	ended    ending
+	returned bool // fn has
 }
+
+// ending says how a scope has ended: an error in one byte, because a Future has a scope in it.
+type ending uint8
+
+const (
+	notEnded ending = iota
+	endCanceled
+	endExpired
+)
+
+func (e ending) err() error { return [...]error{nil, context.Canceled, context.DeadlineExceeded}[e] }
 
 type afterFunc struct {
 	next *afterFunc
@@ -57,9 +68,12 @@ type afterFunc struct {
 }
 
 func (s *scope) Value(key any) any {
-	if key == s.owner {
-		if f := s.frame.Load(); f != nil {
-			return f
+	if s.frame != nil && key == s.frame.owner {
+		s.mu.Lock()
+		returned := s.returned
+		s.mu.Unlock()
+		if !returned {
+			return s.frame
 		}
 	}
 	return s.Context.Value(key)
@@ -70,7 +84,7 @@ func (s *scope) Done() <-chan struct{} {
 	defer s.mu.Unlock()
 	if s.done == nil {
 		s.done = make(chan struct{})
-		if s.err != nil {
+		if s.ended != notEnded {
 			close(s.done)
 		}
 	}
@@ -84,17 +98,26 @@ func (s *scope) Err() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.err
+	return s.ended.err()
 }
 
 // cancel ends the context with an error that is context.Canceled or context.DeadlineExceeded.
 func (s *scope) cancel(err error) {
+	how := endCanceled
+	if expired(err) {
+		how = endExpired
+	}
+	s.end(how, false)
+}
+
+func (s *scope) end(how ending, returned bool) {
 	s.mu.Lock()
-	if s.err != nil {
+	s.returned = s.returned || returned
+	if s.ended != notEnded {
 		s.mu.Unlock()
 		return
 	}
-	s.err = err
+	s.ended = how
 	if s.done != nil {
 		close(s.done)
 	}
@@ -112,7 +135,7 @@ func (s *scope) AfterFunc(f func()) (stop func() bool) {
 	a := &afterFunc{f: f}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.err != nil {
+	if s.ended != notEnded {
 		go f()
 		return func() bool { return false }
 	}

@@ -31,7 +31,7 @@ type Stats struct {
 	Nested    uint64 // requests that ran inside of another one, see [Pool.Do]
 	Drops     Drops  // requests that were never executed
 
-	Timed     uint64        // requests of which the times were taken: one in eight of those that workers executed
+	Timed     uint64        // requests of which the times were taken: one in 16 of those that workers executed
 	QueueWait time.Duration // sum over Timed of the time from arrival to a worker
 	RunTime   time.Duration // sum over Timed of the time in the function
 
@@ -44,7 +44,7 @@ type Stats struct {
 	Inside  int // requests that run inside of another one, abandoned ones not included
 }
 
-// MeanQueueWait is the mean time from arrival to a worker, estimated from a sample: one request in eight.
+// MeanQueueWait is the mean time from arrival to a worker, estimated from a sample: one request in 16.
 func (s Stats) MeanQueueWait() time.Duration { return mean(s.QueueWait, s.Timed) }
 
 // MeanRunTime is the mean time that a request took, estimated from the same sample.

@@ -31,7 +31,7 @@ type stress struct {
 	size    int64 // the most that it ever is
 	running atomic.Int64
 
-	answered, failed, gone, unknown, closed, rejected atomic.Uint64
+	answered, failed, gone, closed, rejected atomic.Uint64
 }
 
 const (

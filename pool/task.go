@@ -30,11 +30,10 @@ type task[Req, Resp any] struct {
 	seq        uint64        // in the order of arrival
 	arrived    time.Duration // since Pool.start; 0 if it is not timed
 	req        Req
-	ctx        context.Context // the caller's; nil if it can neither end nor say anything
-	scope      *scope          // nil if ctx is
-	own        scope           // scope of a Go
-	stop       func() bool     // of the AfterFunc that watches ctx for a Go
-	wake       chan struct{}   // one slot. Do: the outcome is there. Go: there was room in the queue.
+	scope      *scope        // fn's context. Do: nil if the caller's can neither end nor say anything.
+	own        scope         // scope of a Go
+	stop       func() bool   // of the AfterFunc that watches the caller's context for a Go
+	wake       chan struct{} // one slot. Do: the outcome is there. Go: there was room in the queue.
 }
 
 // plain reports whether ctx can neither end nor say anything. Asking for these two values cannot panic, as comparing
@@ -48,6 +47,9 @@ func expired(ctxErr error) bool { return errors.Is(ctxErr, context.DeadlineExcee
 // deliver tells whoever waits that the outcome is there. A task of Do belongs to the caller from then on.
 func (t *task[Req, Resp]) deliver() {
 	if t.owner != nil {
+		if t.stop != nil {
+			t.stop()
+		}
 		t.finish()
 		if t.wake != nil { // Go itself may still wait for room
 			select {

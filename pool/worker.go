@@ -8,7 +8,7 @@ import (
 )
 
 // sampleEvery is how many requests share one look at the clock, which costs as much as all the rest of the bookkeeping.
-const sampleEvery = 8
+const sampleEvery = 16
 
 func (p *Pool[Req, Resp]) now() time.Duration { return time.Since(p.start) }
 
@@ -30,7 +30,7 @@ type worker[Req, Resp any] struct {
 type outcome[Resp any] struct {
 	resp    Resp
 	err     error
-	dropped bool // fn was not called
+	dropped bool // fn was not called, because the caller's context had ended
 	panics  bool
 }
 
@@ -50,6 +50,7 @@ func (p *Pool[Req, Resp]) wake() {
 		w = &worker[Req, Resp]{pool: p}
 		w.loop = w.work
 		w.newFrame()
+		p.all = append(p.all, w)
 	}
 	p.workers++
 	p.looking++
@@ -58,8 +59,8 @@ func (p *Pool[Req, Resp]) wake() {
 }
 
 func (w *worker[Req, Resp]) newFrame() {
-	w.frame = new(frame)
-	w.plain = &marked{w.pool.base, w.pool, w.frame}
+	w.frame = &frame{owner: w.pool}
+	w.plain = &marked{w.pool.base, w.frame}
 }
 
 func (w *worker[Req, Resp]) work() {
@@ -95,32 +96,31 @@ const (
 
 // turn settles the worker's task, if it has one, and takes the next. last says whether to give up if there is none.
 func (w *worker[Req, Resp]) turn(last bool) turn {
-	p, t, out := w.pool, w.task, w.out
+	p, t := w.pool, w.task
 	var now time.Duration
 	if t != nil {
-		w.frame.active.Store(false)
+		if t.scope == nil {
+			w.frame.active.Store(false)
+		}
 		if w.frame.used.Load() {
 			// A goroutine that the call has left behind may sit there still.
 			w.newFrame()
 		}
-		if t.scope != nil {
-			t.scope.frame.Store(nil)
-		}
 		if t.arrived > 0 {
 			now = p.now()
 		}
-		w.task, w.out = nil, outcome[Resp]{}
 	}
 	wanted := false
 	p.mu.Lock()
 	if t != nil {
 		p.busy--
-		if t.arrived > 0 && !out.dropped {
+		if t.arrived > 0 && !w.out.dropped {
 			p.stats.Timed++
 			p.stats.QueueWait += w.started - t.arrived
 			p.stats.RunTime += now - w.started
 		}
-		wanted = p.settle(t, &out)
+		wanted = p.settle(t, &w.out)
+		w.task, w.out = nil, outcome[Resp]{}
 	}
 	if w.looking {
 		w.looking = false
@@ -136,11 +136,12 @@ func (w *worker[Req, Resp]) turn(last bool) turn {
 	case next != nil:
 		p.busy++
 		next.state = stateRunning
-		p.link(next)
 		if p.queue.n > 0 {
 			p.wake()
 		}
-		p.refill()
+		if p.room.n > 0 {
+			p.refill()
+		}
 	case last:
 		found = turnGone
 		p.workers--
@@ -162,16 +163,17 @@ func (w *worker[Req, Resp]) turn(last bool) turn {
 func (w *worker[Req, Resp]) run() {
 	t, ctx := w.task, w.plain
 	w.out = outcome[Resp]{err: ErrGoexit}
-	if t.ctx != nil && t.ctx.Err() != nil {
-		// It is enough to have ended, even if the caller has not been scheduled since.
-		w.out = outcome[Resp]{err: context.Cause(t.ctx), dropped: true}
-		return
-	}
-	if t.scope != nil {
-		t.scope.frame.Store(w.frame)
+	if t.scope == nil {
+		w.frame.active.Store(true)
+	} else {
+		if caller := t.scope.Context; caller.Err() != nil {
+			// It is enough to have ended, even if the caller has not been scheduled since.
+			w.out = outcome[Resp]{err: context.Cause(caller), dropped: true}
+			return
+		}
+		t.scope.frame = w.frame
 		ctx = t.scope
 	}
-	w.frame.active.Store(true)
 	if t.arrived > 0 {
 		w.started = w.pool.now()
 	}
@@ -196,7 +198,9 @@ func (p *Pool[Req, Resp]) call(ctx context.Context, req Req) (out outcome[Resp])
 
 // settle gives a task that runs its outcome, and reports whether anybody wants it. Called under mu.
 func (p *Pool[Req, Resp]) settle(t *task[Req, Resp], out *outcome[Resp]) (wanted bool) {
-	p.unlink(t)
+	if t.inside {
+		p.unlink(t)
+	}
 	if out.panics {
 		p.stats.Panics++
 	}
@@ -221,10 +225,7 @@ func (p *Pool[Req, Resp]) settle(t *task[Req, Resp], out *outcome[Resp]) (wanted
 // end is what is to do outside the lock when a task has been settled.
 func (t *task[Req, Resp]) end(wanted bool) {
 	if t.scope != nil {
-		t.scope.cancel(context.Canceled)
-	}
-	if t.stop != nil {
-		t.stop()
+		t.scope.end(endCanceled, true)
 	}
 	if t.owner != nil {
 		var none Req
@@ -233,31 +234,4 @@ func (t *task[Req, Resp]) end(wanted bool) {
 	if wanted {
 		t.deliver()
 	}
-}
-
-// link enters a task that runs into the list of those whose contexts Close cancels.
-func (p *Pool[Req, Resp]) link(t *task[Req, Resp]) {
-	if t.scope == nil {
-		return
-	}
-	t.next = p.scoped
-	if t.next != nil {
-		t.next.prev = t
-	}
-	p.scoped = t
-}
-
-func (p *Pool[Req, Resp]) unlink(t *task[Req, Resp]) {
-	if t.scope == nil {
-		return
-	}
-	if t.prev != nil {
-		t.prev.next = t.next
-	} else {
-		p.scoped = t.next
-	}
-	if t.next != nil {
-		t.next.prev = t.prev
-	}
-	t.prev, t.next = nil, nil
 }
