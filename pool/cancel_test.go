@@ -249,3 +249,47 @@ func TestContextIsReleased(t *testing.T) {
 		assert.Zero(t, ctx.n.Load())
 	})
 }
+
+// sleepy is a context that has ended, by what Err says, before Done tells those who wait.
+type sleepy struct {
+	context.Context
+	ended atomic.Bool
+	done  chan struct{}
+}
+
+func (c *sleepy) Done() <-chan struct{} { return c.done }
+
+func (c *sleepy) Err() error {
+	if c.ended.Load() {
+		return context.Canceled
+	}
+	return nil
+}
+
+// A context that has ended is enough, whether or not those who wait for it have been scheduled since.
+func TestEndedButNotTold(t *testing.T) {
+	bubble(t, pool.Config{Size: 1}, func(t *testing.T, p *pool.Pool[int, int], m *model) {
+		m.gate = make(chan struct{})
+		ctx := &sleepy{Context: context.Background(), done: make(chan struct{})}
+		running := async(context.Background(), p.Do, 1)
+		queued := async(ctx, p.Do, 2)
+		ctx.ended.Store(true)
+		close(m.gate)
+		answered(t, running, 1)
+		assert.Equal(t, outcome{0, context.Canceled}, <-queued)
+		assert.Equal(t, []int{1}, m.requests(), "it is not executed")
+		assert.EqualValues(t, 1, p.Stats().Drops.Cancelled)
+
+		other := &sleepy{Context: context.Background(), done: make(chan struct{})}
+		m.before = func(ctx context.Context, _ int) (int, error) {
+			assert.NoError(t, ctx.Err())
+			other.ended.Store(true)
+			assert.Equal(t, context.Canceled, ctx.Err())
+			<-ctx.Done()
+			return 7, nil
+		}
+		resp, err := p.Do(other, 3)
+		assert.NoError(t, err)
+		assert.Equal(t, 7, resp)
+	})
+}

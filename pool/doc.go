@@ -19,7 +19,7 @@
 // # What is promised
 //
 // Every request that a Pool accepts has exactly one outcome: what the function returned, the end of its caller's context, or an error
-// of this package that says no work began. No more than Size run at once. A request whose context ends while it waits leaves the queue at once,
+// of this package that says no work began. No more than Size run at once; what runs inside of a request is part of it. A request whose context ends while it waits leaves the queue at once,
 // makes room for another and is not executed. A panic or a Goexit in the function is an error for the one who asked, and nobody else. The order
 // of arrival is kept within a priority class.
 //
@@ -32,7 +32,7 @@
 //
 // # When not to use it
 //
-// Not for a handful of goroutines that belong together: errgroup is in the standard tool box. Not to bound calls of a function from
+// Not for a handful of goroutines that belong together: errgroup does that. Not to bound calls of a function from
 // goroutines that are there anyway, if you need neither a queue nor priorities nor that a caller gets away from a call that does not stop: a semaphore
 // runs it on the caller's goroutine and costs less. Not for jobs that must survive the process. Not in front of a model
 // that answers many requests in hardly more time than one: see the package batching. And not to share

@@ -10,7 +10,7 @@ import (
 // request, so it may be sent elsewhere or again. All can be tested with errors.Is.
 var (
 	// ErrClosed is returned to a request that arrives after Shutdown or Close, and to the requests that still wait
-	// when Close is called.
+	// when Close is called. After Shutdown alone, requests from inside of running ones are still let in.
 	ErrClosed = errors.New("pool: closed")
 
 	// ErrQueueFull is returned when the queue has no room and Config.RejectWhenFull is set.

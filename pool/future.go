@@ -26,7 +26,7 @@ type Future[Resp any] struct {
 // Wait returns context.Cause(ctx), and the request goes on: see Cancel. An outcome that is there is returned even if ctx has ended.
 //
 // With a context that comes from a worker of the same pool, Wait does not wait for another worker: a request that is still queued is
-// executed on the calling goroutine, as if Do had been called in place of Go. So a worker may wait for
+// executed on the calling goroutine, as if Do had been called in place of Go; Wait then returns when fn does, even if ctx ends before. So a worker may wait for
 // requests of its own pool whatever its size.
 func (f *Future[Resp]) Wait(ctx context.Context) (Resp, error) {
 	if f.over.Load() {

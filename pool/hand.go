@@ -102,9 +102,6 @@ func (h *hand[In, Out]) next() bool {
 	if m.awaiting && m.out.n > 0 && m.out.first().ready {
 		m.result.Signal()
 	}
-	if m.full && m.over() {
-		m.room.Signal()
-	}
 	clear(h.items)
 	h.items, h.done = h.items[:0], 0
 	for m.todo.n == 0 || m.over() {

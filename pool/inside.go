@@ -51,10 +51,10 @@ func (p *Pool[Req, Resp]) doInside(ctx context.Context, f *frame, req Req) (Resp
 	return out.resp, out.err
 }
 
-// enter waits until a Go that found the queue full is in it.
-func (p *Pool[Req, Resp]) enter(ctx context.Context, t *task[Req, Resp]) {
+// enter waits until a Go that found the queue full is in it. f is the call from which it comes, or nil.
+func (p *Pool[Req, Resp]) enter(ctx context.Context, t *task[Req, Resp], f *frame) {
 	var seat chan struct{}
-	if f := p.frameOf(ctx); f != nil {
+	if f != nil {
 		seat = f.seat()
 	}
 	select {

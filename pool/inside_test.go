@@ -342,3 +342,38 @@ func TestLeftBehindInside(t *testing.T) {
 		require.NoError(t, p.Close())
 	})
 }
+
+// Shutdown lets requests finish that need others of their own; Close does not.
+func TestShutdownInside(t *testing.T) {
+	for _, closes := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p := recursive(t, pool.Config{Size: 1}, func(ctx context.Context, p *pool.Pool[int, int], req int) (int, error) {
+				if req == 0 {
+					return 1, nil
+				}
+				time.Sleep(10 * ms)
+				f := p.Go(ctx, 0)
+				a, err := p.Do(ctx, 0)
+				if err != nil {
+					return 0, err
+				}
+				b, err := f.Wait(ctx)
+				return a + b, err
+			})
+			out := async(context.Background(), p.Do, 1)
+			stop := func() error { return p.Shutdown(context.Background()) }
+			if closes {
+				stop = p.Close
+			}
+			require.NoError(t, stop())
+			got := <-out
+			if closes {
+				assert.ErrorIs(t, got.err, context.Canceled)
+			} else {
+				assert.Equal(t, outcome{2, nil}, got)
+			}
+			checkBooks(t, p.Stats())
+			require.NoError(t, p.Close())
+		})
+	}
+}

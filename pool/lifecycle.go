@@ -39,7 +39,7 @@ func (p *Pool[Req, Resp]) Stats() Stats {
 // first it returns context.Cause(ctx) and the rest is still being answered: call Close to stop that. It may be called several
 // times. It must not be called from inside of fn, for which it would wait.
 //
-// What running requests do from inside by Do counts as part of them and goes on; a Go is a new request, and rejected.
+// What running requests do from inside, by Do and Go with their contexts, is part of them and let in.
 func (p *Pool[Req, Resp]) Shutdown(ctx context.Context) error {
 	p.mu.Lock()
 	p.draining = true
@@ -63,7 +63,7 @@ func (p *Pool[Req, Resp]) Shutdown(ctx context.Context) error {
 // wait.
 func (p *Pool[Req, Resp]) Close() error {
 	p.mu.Lock()
-	p.draining = true
+	p.draining, p.closed = true, true
 	var failed []*task[Req, Resp]
 	for _, q := range []*waiting[Req, Resp]{&p.room, &p.queue} {
 		for t := q.first(); t != nil; t = q.first() {
@@ -95,9 +95,9 @@ func (p *Pool[Req, Resp]) Close() error {
 	return nil
 }
 
-// checkIdle tells Shutdown and Close when nothing is left.
+// checkIdle tells Shutdown and Close when nothing is left. While requests wait there are workers.
 func (p *Pool[Req, Resp]) checkIdle() {
-	if p.idle != nil && p.workers == 0 && p.inside == 0 && p.queue.n == 0 && p.room.n == 0 {
+	if p.idle != nil && p.workers == 0 && p.inside == 0 {
 		close(p.idle)
 		p.idle = nil
 	}

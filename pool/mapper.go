@@ -117,7 +117,7 @@ func (m *mapper[In, Out]) feed(in iter.Seq[In]) {
 func (m *mapper[In, Out]) put(item In) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for m.open == m.cfg.Buffer && !m.over() {
+	for m.open == m.cfg.Buffer && !m.stopped {
 		m.full = true
 		m.room.Wait()
 		m.full = false

@@ -25,6 +25,7 @@ type Pool[Req, Resp any] struct {
 	looking  int    // those of them that have no task and are about to look for one
 	busy     int    // those that have one
 	draining bool   // Shutdown or Close was called
+	closed   bool   // Close was
 	seq      uint64 // requests accepted
 	queue    waiting[Req, Resp]
 	room     waiting[Req, Resp] // those that wait for room in the queue
@@ -88,7 +89,7 @@ func (p *Pool[Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 		t.scope = &scope{Context: ctx}
 	}
 	p.mu.Lock()
-	evicted, err := p.admit(t)
+	evicted, err := p.admit(t, false)
 	p.mu.Unlock()
 	if err != nil {
 		p.recycle(t)
@@ -148,8 +149,9 @@ func (p *Pool[Req, Resp]) Go(ctx context.Context, req Req) *Future[Resp] {
 			})
 		}
 	}
+	f := p.frameOf(ctx)
 	p.mu.Lock()
-	evicted, err := p.admit(t)
+	evicted, err := p.admit(t, f != nil)
 	blocked := t.state == stateBlocked
 	if blocked {
 		t.wake = make(chan struct{}, 1)
@@ -165,7 +167,7 @@ func (p *Pool[Req, Resp]) Go(ctx context.Context, req Req) *Future[Resp] {
 		evicted.deliver()
 	}
 	if blocked {
-		p.enter(ctx, t)
+		p.enter(ctx, t, f)
 	}
 	return &t.Future
 }
@@ -180,12 +182,12 @@ func (t *task[Req, Resp]) fail(err error) *Future[Resp] {
 }
 
 // admit lets the task in: to the queue, or to wait for room in it. It returns the request that lost its place for it, whose caller has to be
-// told. Called under mu.
-func (p *Pool[Req, Resp]) admit(t *task[Req, Resp]) (evicted *task[Req, Resp], err error) {
+// told. inside says whether the request comes from inside of another one, which Shutdown lets finish. Called under mu.
+func (p *Pool[Req, Resp]) admit(t *task[Req, Resp], inside bool) (evicted *task[Req, Resp], err error) {
 	switch {
 	case t.state != stateNew: // a Go whose context has just ended
 		return nil, nil
-	case p.draining:
+	case p.closed, p.draining && !inside:
 		t.state = stateOver
 		return nil, ErrClosed
 	}
@@ -254,12 +256,10 @@ func (t *task[Req, Resp]) leave(cause, ctxErr error) bool {
 	case stateBlocked:
 		p.drop(&p.room, t, cause)
 		p.stats.Drops.left(expired(ctxErr))
-		p.checkIdle()
 	case stateQueued:
 		p.drop(&p.queue, t, cause)
 		p.stats.Drops.left(expired(ctxErr))
 		p.refill()
-		p.checkIdle()
 	case stateRunning:
 		t.state = stateLeft
 		p.stats.Abandoned++
