@@ -249,10 +249,13 @@ func (p *Pool[Req, Resp]) drop(q *waiting[Req, Resp], t *task[Req, Resp], err er
 func (t *task[Req, Resp]) leave(cause, ctxErr error) bool {
 	p := t.pool
 	p.mu.Lock()
-	stop := t.stop
+	var stop func() bool
+	if t.state != stateNew { // before that it is perhaps not set yet
+		stop = t.stop
+	}
 	switch t.state {
 	case stateNew: // in Go, before it is let in
-		t.state, stop = stateOver, nil // stop is perhaps not set yet
+		t.state = stateOver
 	case stateBlocked:
 		p.drop(&p.room, t, cause)
 		p.stats.Drops.left(expired(ctxErr))
