@@ -8,8 +8,9 @@
 //	breaker            keeps calls away from a back-end that fails or is too slow, one or one for each key
 //	breaker/bulkhead   bounds what runs at the same time, by cost, with a bounded queue
 //	breaker/limiter    lets requests through at a bounded rate, by number and by cost, with settlement; plain or by key
+//	pool               bounds the calls of a function: worker pool, futures, parallel map and reduce
 //
-// Planned, in the folders of the same names: sharding, cache, pool, ensemble, featurestore.
+// Planned, in the folders of the same names: sharding, cache, ensemble, featurestore.
 //
 // # One shape
 //
