@@ -39,17 +39,16 @@ type req struct {
 
 // backend makes sessions and keeps the books. Its fields may be changed between calls.
 type backend struct {
-	mu            sync.Mutex
-	all           []*sess
-	exist, most   int   // sessions that exist, and the most that did; those being opened included
-	opening       []int // by device
-	mostOpening   []int
-	openTakes     time.Duration
-	closeTakes    time.Duration
-	openErr       error
-	tries         []time.Duration // when open was called
-	start         time.Time
-	opened, ended []time.Time
+	mu          sync.Mutex
+	all         []*sess
+	exist, most int   // sessions that exist, and the most that did; those being opened included
+	opening     []int // by device
+	mostOpening []int
+	openTakes   time.Duration
+	closeTakes  time.Duration
+	openErr     error
+	tries       []time.Duration // when open was called
+	start       time.Time
 }
 
 func newBackend() *backend {

@@ -81,7 +81,7 @@ func WithKey[Req any, K comparable](key func(Req) K) Option {
 				err = fmt.Errorf("%w: key: %v", ErrBadRequest, v)
 			}
 		}()
-		if k != k { //nolint:staticcheck // a NaN is not equal to itself
+		if k != k { // a NaN
 			return 0, fmt.Errorf("%w: key %v is not equal to itself", ErrBadRequest, k)
 		}
 		return maphash.Comparable(seed, k), nil

@@ -59,7 +59,7 @@ type Pool[S, Req, Resp any] struct {
 
 type device struct{ sessions, opening int }
 
-// New makes a pool of sessions that are made by open and ended by close, and in each of which fn answers requests. It begins to
+// New makes a pool of sessions that are made by open and ended by closeSession, and in each of which fn answers requests. It begins to
 // open Config.Min sessions and does not wait for them (Ready does); with Min 0 it starts nothing. Call Close when it is no longer
 // needed.
 //
@@ -67,24 +67,24 @@ type device struct{ sessions, opening int }
 // none of a caller's values and no deadline: the session belongs to the pool, and who waits for it may give up without
 // stopping it. It ends when the pool is closed. SlotOf tells the slot and the device.
 //
-// close is called once for each session that open returned without an error, on a goroutine of the pool, when no request is in it.
+// closeSession is called once for each session that open returned without an error, on a goroutine of the pool, when no request is in it.
 //
 // fn is called on the goroutine of Do's caller, with the caller's context, which is also cancelled by Close, and may not call Do or Acquire of
 // the same pool with it. With PerSession above 1 a session is used by several at once. The error that it returns goes to the
 // caller as it is. An error that Bad or WithBroken declares one of the session, a panic (which goes on to the caller) or a
 // Goexit takes the session out of service: it is closed when its other requests are over, and replaced.
 func New[S, Req, Resp any](
-	open func(ctx context.Context) (S, error), close func(S), fn func(ctx context.Context, s S, req Req) (Resp, error),
+	open func(ctx context.Context) (S, error), closeSession func(S), fn func(ctx context.Context, s S, req Req) (Resp, error),
 	cfg Config, opts ...Option,
 ) (*Pool[S, Req, Resp], error) {
-	if open == nil || close == nil || fn == nil {
+	if open == nil || closeSession == nil || fn == nil {
 		return nil, errors.New("session: nil open, close or fn")
 	}
 	o, err := newOptions(opts)
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool[S, Req, Resp]{open: open, close: close, fn: fn, broken: o.broken, start: time.Now()}
+	p := &Pool[S, Req, Resp]{open: open, close: closeSession, fn: fn, broken: o.broken, start: time.Now()}
 	if p.warmUp, err = typed[func(context.Context, S) error]("WithWarmUp", o.warmUp); err != nil {
 		return nil, err
 	}

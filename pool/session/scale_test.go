@@ -89,7 +89,7 @@ func TestGrowsThoughNothingEnds(t *testing.T) {
 		}
 		time.Sleep(110*ms - 1)
 		require.Equal(t, 1, p.Stats().Sessions)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		require.Equal(t, 2, p.Stats().Sessions)
 		time.Sleep(10 * time.Second)
