@@ -97,6 +97,20 @@ func TestAffinityUnderLoad(t *testing.T) {
 	}, session.WithKey(byKey))
 }
 
+// When all are busy, each waits for its own.
+func TestAffinityOfThoseThatWait(t *testing.T) {
+	bubble(t, session.Config{Min: 2}, func(t *testing.T, p *pool, b *backend) {
+		require.Equal(t, 0, answered(t, async(t.Context(), p, req{key: "a"})))
+		require.Equal(t, 1, answered(t, async(t.Context(), p, req{key: "b"})))
+		async(t.Context(), p, req{key: "a", takes: 2 * time.Second})
+		async(t.Context(), p, req{key: "b", takes: time.Second})
+		a := async(t.Context(), p, req{key: "a", takes: 3 * time.Second})
+		b2 := async(t.Context(), p, req{key: "b", takes: 3 * time.Second})
+		require.Equal(t, 0, answered(t, a))
+		require.Equal(t, 1, answered(t, b2))
+	}, session.WithKey(byKey))
+}
+
 // An idle session takes over what waits for a busy one, beyond the bound.
 func TestStealing(t *testing.T) {
 	bubble(t, session.Config{Min: 2, Imbalance: 1.5}, func(t *testing.T, p *pool, b *backend) {

@@ -30,7 +30,7 @@ func (p *Pool[S, Req, Resp]) runCheck(sl *slot[S, Req, Resp]) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		sl.checked = p.now()
-		p.ended(sl, 1, ending{err != nil && p.unasked.Err() == nil, ReasonCheck, err})
+		p.ended(sl, 1, ending{err != nil, ReasonCheck, err})
 		p.rearm(p.now())
 	}()
 	err = p.check(&ownContext{p.unasked, mark{p, sl.place}}, sl.session)

@@ -290,6 +290,9 @@ func (m *fuzzModel) submit() {
 func (m *fuzzModel) check(checked bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := m.p.Stuck(); err != nil {
+		m.failf("%v", err)
+	}
 	s := m.p.Stats()
 	if sum := s.Answered + s.Failed + s.Abandoned + uint64(s.Running+s.Queued+s.Blocked) +
 		s.Drops.Cancelled + s.Drops.Closed + s.Drops.Unopened; sum != s.Accepted {

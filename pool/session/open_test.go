@@ -249,6 +249,41 @@ func TestReady(t *testing.T) {
 	})
 }
 
+func TestReadyWhileOpeningFails(t *testing.T) {
+	bubble(t, session.Config{}, func(t *testing.T, p *pool, b *backend) {
+		b.openTakes, b.openErr = time.Second, errModel
+		err := p.Ready(t.Context())
+		require.ErrorIs(t, err, session.ErrOpen)
+		require.ErrorIs(t, err, errModel)
+		require.Equal(t, time.Second, time.Since(b.start))
+	})
+}
+
+// A new session goes to the device with the fewest, whatever has been opened and closed before.
+func TestDevicesAreBalanced(t *testing.T) {
+	cfg := session.Config{Max: 6, Devices: 3, TargetDelay: ms, Interval: ms, Cooldown: ms, IdleTimeout: time.Minute}
+	bubble(t, cfg, func(t *testing.T, p *pool, b *backend) {
+		leases := make([]*session.Lease[*sess], 6)
+		for range leases {
+			lease, err := p.Acquire(t.Context(), req{})
+			require.NoError(t, err)
+			leases[lease.Session().slot] = lease
+		}
+		for _, slot := range []int{1, 2, 5} {
+			leases[slot].Release(nil)
+		}
+		time.Sleep(time.Hour)
+		require.Equal(t, 3, p.Stats().Sessions, "0 and 3 on device 0, 4 on device 1")
+		next, err := p.Acquire(t.Context(), req{})
+		require.NoError(t, err)
+		require.Equal(t, 2, next.Session().device)
+		next.Release(nil)
+		for _, slot := range []int{0, 3, 4} {
+			leases[slot].Release(nil)
+		}
+	})
+}
+
 func TestOpenSeesReentry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p *session.Pool[int, int, int]

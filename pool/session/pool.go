@@ -243,7 +243,6 @@ func (p *Pool[S, Req, Resp]) leave(it *item[S, Req, Resp]) bool {
 		p.pullAll(now) // if it was the first, it was in the way of the others
 	case stateGranted:
 		<-it.wake
-		it.slot.uses--
 		p.stats.QueueWait -= it.wait
 		p.unload(it.slot, it.cost)
 		p.stats.Running--

@@ -147,6 +147,44 @@ func TestLargeRequestReservesOneSession(t *testing.T) {
 	}, session.WithCost(byCost))
 }
 
+// Nobody gets into a session for which a large request waits, not even those who have their key there.
+func TestReservedSessionIsKept(t *testing.T) {
+	for name, opts := range map[string][]session.Option{
+		"cost":          {session.WithCost(byCost)},
+		"cost and keys": {session.WithCost(byCost), session.WithKey(byKey)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, session.Config{PerSession: 2}, func(t *testing.T, p *pool, b *backend) {
+				a := async(t.Context(), p, req{key: "a", takes: time.Second})
+				long := async(t.Context(), p, req{key: "a", takes: 3 * time.Second})
+				large := async(t.Context(), p, req{key: "b", cost: 2, takes: time.Second})
+				answered(t, a)
+				small := async(t.Context(), p, req{key: "a"})
+				pending(t, small, large)
+				answered(t, long)
+				answered(t, large)
+				require.Equal(t, 4*time.Second, (<-small).at.Sub(b.start))
+			}, opts...)
+		})
+	}
+}
+
+// Of the queue for any session and its own, a session takes what came first.
+func TestOwnQueueDoesNotOvertake(t *testing.T) {
+	bubble(t, session.Config{}, func(t *testing.T, p *pool, b *backend) {
+		answered(t, async(t.Context(), p, req{key: "known"}))
+		var order []string
+		ask := func(key string) <-chan outcome {
+			return async(t.Context(), p, req{key: key, takes: ms, do: func(context.Context, *sess) { order = append(order, key) }})
+		}
+		outs := []<-chan outcome{ask("known"), ask("new"), ask("known"), ask("newer"), ask("known")}
+		for _, out := range outs {
+			answered(t, out)
+		}
+		require.Equal(t, []string{"known", "new", "known", "newer", "known"}, order)
+	}, session.WithKey(byKey))
+}
+
 // When the request that is in the way of the others gives up, they go.
 func TestCancelOfALargeRequest(t *testing.T) {
 	bubble(t, session.Config{PerSession: 2}, func(t *testing.T, p *pool, b *backend) {

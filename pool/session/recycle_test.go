@@ -208,6 +208,8 @@ func TestCheckOfABusySession(t *testing.T) {
 			}
 			require.EqualValues(t, 4, p.Stats().Checks)
 			require.Equal(t, 53*time.Second, time.Since(b.start), "a check has the session for itself")
+			time.Sleep(time.Minute)
+			require.GreaterOrEqual(t, p.Stats().Checks, uint64(9), "and goes on when the session is idle")
 		}, session.WithCheck(func(context.Context, *sess) error { time.Sleep(time.Second); return nil }))
 	}
 }

@@ -90,9 +90,6 @@ func (p *Pool[S, Req, Resp]) settle(now time.Duration) {
 	}
 	p.shed(now)
 	p.staff(now)
-	if p.stats.Queued == 0 && p.free > 0 {
-		p.above = never // who comes now does not wait
-	}
 	p.arm(p.growDue(), now)
 	p.watchSpare(now)
 	if now < p.retryAt && p.stats.Sessions+p.stats.Opening < p.stats.Target {

@@ -54,6 +54,21 @@ func TestBurstDoesNotGrow(t *testing.T) {
 	})
 }
 
+// A queue that is worked off again and again does not stand, though the session is never idle.
+func TestRecurringBurstsDoNotGrow(t *testing.T) {
+	bubble(t, scaling, func(t *testing.T, p *pool, b *backend) {
+		for range 100 {
+			for range 5 {
+				go func() { _, _ = p.Do(t.Context(), req{takes: 10 * ms}) }()
+			}
+			time.Sleep(50*ms - 1)
+			require.Equal(t, 1, p.Stats().Running)
+		}
+		require.Zero(t, p.Stats().Grown)
+		time.Sleep(time.Second)
+	})
+}
+
 func TestStandingQueueGrows(t *testing.T) {
 	bubble(t, scaling, func(t *testing.T, p *pool, b *backend) {
 		stop := load(t.Context(), p, 8, req{takes: 50 * ms})
