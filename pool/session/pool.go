@@ -240,7 +240,6 @@ func (p *Pool[S, Req, Resp]) leave(it *item[S, Req, Resp]) bool {
 		p.stats.Blocked--
 	case stateQueued:
 		p.unqueue(it)
-		p.pullAll(now) // if it was the first, it was in the way of the others
 	case stateGranted:
 		<-it.wake
 		p.stats.QueueWait -= it.wait

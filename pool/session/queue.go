@@ -145,24 +145,24 @@ func (p *Pool[S, Req, Resp]) grant(it *item[S, Req, Resp], sl *slot[S, Req, Resp
 	}
 }
 
-// pull gives the session to those that wait for it, as far as it has room, in the order of arrival.
-func (p *Pool[S, Req, Resp]) pull(sl *slot[S, Req, Resp], now time.Duration) {
+// pull gives the session to those that wait for it, as far as it has room, in the order of arrival. It reports whether anything has
+// changed.
+func (p *Pool[S, Req, Resp]) pull(sl *slot[S, Req, Resp], now time.Duration) (changed bool) {
 	for sl.state == slotLive && p.stats.Queued > 0 && sl.load < p.cfg.PerSession {
 		it := sl.waiting.head
 		if g := p.general.head; g != nil && (it == nil || g.seq < it.seq) {
 			it = g
 		}
 		if it == nil {
-			robbed := p.mostLoaded()
-			if robbed == nil || !p.fits(sl, robbed.waiting.head.cost) {
-				return
+			if most := p.mostLoaded(); most != nil && p.fits(sl, most.waiting.head.cost) {
+				it = most.waiting.head
+			} else {
+				return changed
 			}
-			p.grant(robbed.waiting.head, sl, now)
-			p.pull(robbed, now) // the next one may need less room
-			continue
 		}
 		if p.fits(sl, it.cost) {
 			p.grant(it, sl, now)
+			changed = true
 			continue
 		}
 		if it.list == &p.general {
@@ -171,9 +171,20 @@ func (p *Pool[S, Req, Resp]) pull(sl *slot[S, Req, Resp], now time.Duration) {
 			it.list, it.slot = &sl.waiting, sl
 			sl.waiting.insert(nil, it)
 			sl.queued += int64(it.cost)
-			p.pullAll(now)
+			changed = true
 		}
-		return
+		return changed
+	}
+	return changed
+}
+
+// pullAll lets all sessions take what they can, until none can: what one takes may have been in the way of another.
+func (p *Pool[S, Req, Resp]) pullAll(now time.Duration) {
+	for changed := true; changed && p.stats.Queued > 0; {
+		changed = false
+		for _, sl := range p.slots {
+			changed = p.pull(sl, now) || changed
+		}
 	}
 }
 
@@ -190,13 +201,6 @@ func (p *Pool[S, Req, Resp]) mostLoaded() *slot[S, Req, Resp] {
 		return nil
 	}
 	return most
-}
-
-// pullAll lets all sessions take what they can.
-func (p *Pool[S, Req, Resp]) pullAll(now time.Duration) {
-	for _, sl := range p.slots {
-		p.pull(sl, now)
-	}
 }
 
 // oldest is when the request arrived that has been waiting for longest; never if there is none.

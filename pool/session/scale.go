@@ -81,9 +81,14 @@ func (p *Pool[S, Req, Resp]) shrink(now time.Duration) {
 	p.spare = never // the next one has to wait as long
 }
 
-// settle must follow whatever changes the queue or the sessions: it fails those for whom there is no hope, opens what
+// settle must follow whatever changes the queue or the sessions: it hands out sessions, fails those for whom there is no hope, opens what
 // is wanted, and sets the timer.
 func (p *Pool[S, Req, Resp]) settle(now time.Duration) {
+	if p.key != nil || p.cost != nil {
+		// Other sessions than the one that has room may have something to take: what stood in the way is gone, or there is less to do, and
+		// with it the bound on what one may have. Where all requests are alike nobody waits beside a session with room.
+		p.pullAll(now)
+	}
 	p.refill(now)
 	if p.draining {
 		p.dismiss(now)

@@ -97,9 +97,6 @@ func (p *Pool[S, Req, Resp]) freed(sl *slot[S, Req, Resp], now time.Duration) {
 	case slotLive:
 		p.checkIfDue(sl, now)
 		p.pull(sl, now)
-		if p.key != nil && p.stats.Queued > 0 {
-			p.pullAll(now) // the bound has become lower: idle sessions may take more from the others
-		}
 	}
 }
 
