@@ -70,14 +70,15 @@ type Config struct {
 	// those above Min. Default: DefaultIdleTimeout.
 	IdleTimeout time.Duration
 
-	// Backoff is the pause after a session could not be opened. It doubles with each failure in a row up to MaxBackoff.
+	// Backoff is the pause, for the device, after a session could not be opened. It doubles with each failure in a row up to MaxBackoff.
 	// Defaults: DefaultBackoff; DefaultMaxBackoff or Backoff, whichever is more.
 	Backoff    time.Duration
 	MaxBackoff time.Duration
 
 	// Imbalance bounds what affinity may do to the balance: a request waits for the session that has its key warm only while
 	// that session has to do, running and waiting, no more than Imbalance times the mean of all sessions, rounded up if all are
-	// busy and down if another is free. It is at least 1, and may be infinite: keys then always wait for their session. It needs WithKey. Default: DefaultImbalance.
+	// busy and down if another is free. It is at least 1, and may be infinite: keys then always wait for their session.
+	// It needs WithKey. Default: DefaultImbalance.
 	Imbalance float64
 
 	// MaxKeys is how many keys the pool remembers; the ones not used for longest are forgotten. It needs WithKey.

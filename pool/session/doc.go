@@ -27,8 +27,9 @@
 // check fails ([WithCheck]), and when fn panics or returns an error that is the session's own ([Bad], [WithBroken]). It then
 // takes nobody new, answers those that are in it, is closed, and another takes its place.
 //
-// If no session can be opened, those that wait get an [OpenError], and so does who comes during the pause, which doubles with each
-// failure. While there is one session left, requests wait for that.
+// Where a session could not be opened, the device pauses, longer with each failure, and others are tried first. If there is no session at
+// all, those that wait get an [OpenError], and so does who comes during the pause. While there is one session left, requests wait for that.
+// A session that fails before it has worked once, and the next one too, counts as a failure to open.
 //
 // # How many sessions there are
 //
@@ -40,8 +41,8 @@
 //
 // Not for sessions that cost nothing to make or that may be used by any number of goroutines at once: one of them, and a
 // bound on concurrency, is enough. Not for database connections, whose drivers pool them. Not to spread requests over
-// machines: a load balancer sees more of these. If the model gains from batches, put a batcher's run function in front of the
-// pool's Do, and PerSession is 1.
+// machines: a load balancer sees more of these. If the model gains from batches, let its requests be the
+// batches: give the pool's Do to a batcher as its run function.
 //
 // # Order of layers
 //
@@ -50,9 +51,10 @@
 //
 // # Cost
 //
-// fn runs on its caller's goroutine. In the steady state a request costs one small allocation, its context, and the time for which two
-// mutex-protected decisions stand, which grows with the number of sessions (not of requests): go test -bench . shows it beside a
-// channel of sessions, which has none of the above. With LockThread each request also changes goroutines and threads twice.
+// fn runs on its caller's goroutine. In the steady state a request costs one small allocation, its context, and two decisions under
+// a mutex, which take time in proportion to the number of sessions (not of requests): go test -bench . shows it beside a
+// channel of sessions, which does none of the above. With LockThread each request also changes threads twice, which costs ten times
+// as much.
 //
 // # Sources
 //

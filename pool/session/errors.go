@@ -44,11 +44,11 @@ var (
 	ErrGoexit = errors.New("session: the function called runtime.Goexit")
 )
 
-// OpenError is the [ErrOpen] that requests get while no session is open and the last attempt to open one has failed.
+// OpenError is the [ErrOpen] that requests get while there is no session and openings have failed on all devices.
 type OpenError struct {
-	Err      error         // why it failed: what open or the warm-up returned, a *PanicError, ErrGoexit, or the fault of a session
-	Failures int           // failures in a row
-	Pause    time.Duration // until the next attempt
+	Err      error         // why the last one did: what open or the warm-up returned, a *PanicError, ErrGoexit, or the fault of a session
+	Failures int           // failures in a row, on the device that is tried next
+	Pause    time.Duration // until then
 }
 
 // Error says why no session could be opened, and when that is tried again.

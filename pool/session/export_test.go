@@ -32,14 +32,14 @@ func (p *Pool[S, Req, Resp]) Stuck() error {
 			continue
 		}
 		free += int64(p.cfg.PerSession - sl.load)
-		own, any := sl.waiting.head, p.general.head
+		own, first := sl.waiting.head, p.general.head
 		switch {
-		case own != nil && (any == nil || own.seq < any.seq):
+		case own != nil && (first == nil || own.seq < first.seq):
 			if p.fits(sl, own.cost) {
 				return fmt.Errorf("slot %d: has room for the request that waits for it", sl.slot)
 			}
-		case any != nil:
-			if p.fits(sl, any.cost) {
+		case first != nil:
+			if p.fits(sl, first.cost) {
 				return fmt.Errorf("slot %d: has room for the request that waits for any", sl.slot)
 			}
 		case most != nil && p.fits(sl, most.waiting.head.cost):

@@ -16,10 +16,10 @@ func (p *Pool[S, Req, Resp]) staff(now time.Duration) {
 	} else if s.Queued+s.Blocked > 0 || len(p.ready) > 0 {
 		s.Target = max(s.Target, 1)
 	}
-	for s.Sessions+s.Opening < s.Target && now >= p.retryAt {
-		sl := p.emptySlot()
+	for s.Sessions+s.Opening < s.Target {
+		sl := p.emptySlot(now)
 		if sl == nil {
-			return // a session that leaves makes room, or one that is being opened is ready first
+			return // a session that leaves makes room, one that is being opened is ready first, or a pause is over
 		}
 		sl.state = slotOpening
 		p.devices[sl.device].sessions++
@@ -33,17 +33,23 @@ func (p *Pool[S, Req, Resp]) staff(now time.Duration) {
 	}
 }
 
-// emptySlot finds a slot for a new session, on the device with the fewest among those that may open one now.
-func (p *Pool[S, Req, Resp]) emptySlot() *slot[S, Req, Resp] {
+// emptySlot finds a slot for a new session, among the devices that may open one now: on one whose last opening did not fail,
+// and of these on that with the fewest sessions.
+func (p *Pool[S, Req, Resp]) emptySlot(now time.Duration) *slot[S, Req, Resp] {
 	best := -1
 	for i := range min(p.cfg.Max, len(p.slots)+p.cfg.Devices) {
-		d := i % p.cfg.Devices
-		if i < len(p.slots) && p.slots[i].state != slotEmpty || p.devices[d].opening >= p.cfg.MaxOpening {
+		d := &p.devices[i%p.cfg.Devices]
+		if i < len(p.slots) && p.slots[i].state != slotEmpty || d.opening >= p.cfg.MaxOpening || now < d.retryAt {
 			continue
 		}
-		if best < 0 || p.devices[d].sessions < p.devices[best%p.cfg.Devices].sessions {
-			best = i
+		if best >= 0 {
+			b := &p.devices[best%p.cfg.Devices]
+			healthy, other := d.failures == 0, b.failures == 0
+			if other && !healthy || healthy == other && d.sessions >= b.sessions {
+				continue
+			}
 		}
+		best = i
 	}
 	if best < 0 {
 		return nil
@@ -110,9 +116,10 @@ func (p *Pool[S, Req, Resp]) opened(sl *slot[S, Req, Resp], s S, err error, took
 	p.stats.OpenTime += took
 	if err != nil {
 		p.stats.OpenFailures++
-		p.failures++
 		p.lastErr = err
-		p.retryAt = now + p.cfg.backoff(p.failures)
+		d := &p.devices[sl.device]
+		d.failures++
+		d.retryAt = now + p.cfg.backoff(d.failures)
 		p.vacate(sl)
 		p.growing = false
 		// A larger pool was wanted for a delay that shows again if it is still there.
@@ -146,13 +153,39 @@ func (p *Pool[S, Req, Resp]) opened(sl *slot[S, Req, Resp], s S, err error, took
 	return true
 }
 
+// retryAt is when a session may be opened on some device.
+func (p *Pool[S, Req, Resp]) retryAt() time.Duration {
+	at := never
+	for i := range p.devices {
+		at = min(at, p.devices[i].retryAt)
+	}
+	return at
+}
+
+// retryDue is when the next pause of a device ends; never if none has one.
+func (p *Pool[S, Req, Resp]) retryDue(now time.Duration) time.Duration {
+	due := never
+	for i := range p.devices {
+		if at := p.devices[i].retryAt; at > now {
+			due = min(due, at)
+		}
+	}
+	return due
+}
+
 // hopeless reports whether nobody can be answered before the next attempt to open a session.
 func (p *Pool[S, Req, Resp]) hopeless(now time.Duration) bool {
-	return p.stats.Sessions == 0 && p.stats.Opening == 0 && now < p.retryAt
+	return p.stats.Sessions == 0 && p.stats.Opening == 0 && now < p.retryAt()
 }
 
 func (p *Pool[S, Req, Resp]) openError(now time.Duration) error {
-	return &OpenError{Err: p.lastErr, Failures: p.failures, Pause: p.retryAt - now}
+	e := &OpenError{Err: p.lastErr, Pause: never}
+	for i := range p.devices {
+		if d := &p.devices[i]; d.retryAt-now < e.Pause {
+			e.Pause, e.Failures = max(d.retryAt-now, 0), d.failures
+		}
+	}
+	return e
 }
 
 // shed fails those that wait if there is no hope: callers with a deadline of their own have better uses for the time.
@@ -209,7 +242,7 @@ func (p *Pool[S, Req, Resp]) Ready(ctx context.Context) error {
 		ready <- ErrClosed
 	case p.stats.Sessions >= p.enough():
 		ready <- nil
-	case now < p.retryAt:
+	case now < p.retryAt():
 		ready <- p.openError(now)
 	default:
 		p.ready = append(p.ready, ready)

@@ -121,6 +121,18 @@ func TestOpenFails(t *testing.T) {
 		require.EqualValues(t, 4, s.OpenFailures)
 		require.EqualValues(t, 8, s.Drops.Unopened)
 		require.EqualValues(t, 8, s.Drops.Refused)
+
+		// A session that has worked ends the row of failures.
+		b.mu.Lock()
+		b.openErr = errGone
+		b.mu.Unlock()
+		_, err := p.Do(t.Context(), req{err: session.Bad(errModel)})
+		require.ErrorIs(t, err, errModel)
+		err = (<-async(t.Context(), p, req{})).err
+		require.ErrorIs(t, err, errGone)
+		var open *session.OpenError
+		require.ErrorAs(t, err, &open)
+		require.Equal(t, 1, open.Failures)
 	})
 }
 
@@ -256,6 +268,38 @@ func TestReadyWhileOpeningFails(t *testing.T) {
 		require.ErrorIs(t, err, session.ErrOpen)
 		require.ErrorIs(t, err, errModel)
 		require.Equal(t, time.Second, time.Since(b.start))
+	})
+}
+
+// A device on which nothing can be opened does not hold up the others, nor does it take the place of those that work.
+func TestDeadDevice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBackend()
+		open := func(ctx context.Context) (*sess, error) {
+			if _, device, _ := session.SlotOf(ctx); device == 1 {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				b.tries = append(b.tries, time.Since(b.start))
+				return nil, errModel
+			}
+			return b.open(ctx)
+		}
+		cfg := session.Config{Min: 2, Max: 4, Devices: 2, Backoff: time.Second, MaxBackoff: time.Hour}
+		p, err := session.New(open, b.close, b.fn, cfg)
+		require.NoError(t, err)
+		synctest.Wait()
+		require.Equal(t, 2, p.Stats().Sessions, "both on the other device, and at once")
+		answered(t, async(t.Context(), p, req{}))
+		for range 10 {
+			_, err := p.Do(t.Context(), req{err: session.Bad(errModel)})
+			require.ErrorIs(t, err, errModel)
+			time.Sleep(time.Minute)
+			require.Equal(t, 2, p.Stats().Sessions)
+			answered(t, async(t.Context(), p, req{}))
+		}
+		require.LessOrEqual(t, p.Stats().OpenFailures, uint64(1+10), "it is tried when there is no other slot")
+		require.NoError(t, p.Close())
+		checkBooks(t, p, b)
 	})
 }
 

@@ -46,9 +46,7 @@ type Pool[S, Req, Resp any] struct {
 	growing  bool          // a session that is being opened is one more
 	growFrom time.Duration // not to grow before
 	spare    time.Duration // since when a whole session could be spared; never if it could not
-	failures int           // in a row
-	lastErr  error
-	retryAt  time.Duration // not to open before
+	lastErr  error         // of the last attempt to open a session that failed
 	ready    []chan error  // Ready waits
 	timer    *time.Timer
 	armedFor time.Duration // when timer fires; never if it is not armed
@@ -57,7 +55,12 @@ type Pool[S, Req, Resp any] struct {
 	stats    Stats
 }
 
-type device struct{ sessions, opening int }
+// device counts what is on a device. Each has a back-off of its own, so that a dead one does not keep the others from opening.
+type device struct {
+	sessions, opening int
+	failures          int           // in a row
+	retryAt           time.Duration // not to open before
+}
 
 // New makes a pool of sessions that are made by open and ended by closeSession, and in each of which fn answers requests. It begins to
 // open Config.Min sessions and does not wait for them (Ready does); with Min 0 it starts nothing. Call Close when it is no longer

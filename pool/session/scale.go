@@ -34,12 +34,12 @@ func (p *Pool[S, Req, Resp]) growDue() time.Duration {
 		return never
 	}
 	late := p.oldest() + p.cfg.TargetDelay
-	return max(min(p.above, late)+p.cfg.Interval, late, p.growFrom, p.retryAt)
+	return max(min(p.above, late)+p.cfg.Interval, late, p.growFrom, p.retryAt())
 }
 
 // grow wants one session more, unless the last one is too new or could not be opened.
 func (p *Pool[S, Req, Resp]) grow(now time.Duration) {
-	if now < p.growFrom || now < p.retryAt {
+	if now < p.growFrom || now < p.retryAt() {
 		return
 	}
 	p.stats.Target++
@@ -97,8 +97,8 @@ func (p *Pool[S, Req, Resp]) settle(now time.Duration) {
 	p.staff(now)
 	p.arm(p.growDue(), now)
 	p.watchSpare(now)
-	if now < p.retryAt && p.stats.Sessions+p.stats.Opening < p.stats.Target {
-		p.arm(p.retryAt, now)
+	if p.stats.Sessions+p.stats.Opening < p.stats.Target {
+		p.arm(p.retryDue(now), now)
 	}
 	p.checkIdle()
 }

@@ -81,7 +81,7 @@ func (p *Pool[S, Req, Resp]) ended(sl *slot[S, Req, Resp], cost int, end ending)
 		p.retire(sl, end, now)
 	} else if !sl.proven {
 		sl.proven = true
-		p.failures = 0
+		p.devices[sl.device].failures = 0
 	}
 	p.freed(sl, now)
 	p.settle(now)
@@ -115,10 +115,11 @@ func (p *Pool[S, Req, Resp]) retire(sl *slot[S, Req, Resp], end ending, now time
 	p.stats.Closes.add(end.reason)
 	if end.fault && !sl.proven {
 		// A session that never worked is no better than one that could not be opened. But the first may have met a bad request.
-		p.failures++
 		p.lastErr = end.err
-		if p.failures > 1 {
-			p.retryAt = now + p.cfg.backoff(p.failures-1)
+		d := &p.devices[sl.device]
+		d.failures++
+		if d.failures > 1 {
+			d.retryAt = now + p.cfg.backoff(d.failures-1)
 		}
 	}
 	if sl.waiting.n > 0 {
