@@ -99,6 +99,39 @@ func TestSettleRacesWithRelease(t *testing.T) {
 	})
 }
 
+// A waiter enters the queue while the only release that could let it go, an untimed one, adds to what is free. The
+// waiting flag alone can tell that release of it, and must be set before the waiter looks at what is free: a matter of a few
+// nanoseconds, hence the many rounds. When the release has returned, nobody may wait for what is free.
+func TestUntimedReleaseSeesTheWaiter(t *testing.T) {
+	rounds := 400_000
+	if raceEnabled {
+		rounds /= 20
+	}
+	var moments atomic.Int64
+	for round := range rounds {
+		b, err := bulkhead.New(echo, bulkhead.Config{Capacity: 8, MaxQueue: 1})
+		require.NoError(t, err)
+		timed, _ := b.TryAcquire(1) // the first call is timed, and its release would take the lock in any case
+		untimed, _ := b.TryAcquire(3)
+		ready, over := make(chan struct{}), make(chan error)
+		go func() {
+			close(ready)
+			p, err := b.Acquire(context.Background(), 6)
+			p.Release()
+			over <- err
+		}()
+		<-ready
+		for range round % 64 {
+			moments.Add(1)
+		}
+		untimed.Release()
+		waiting := b.Stats().Waiting
+		timed.Release() // which lets it go if nothing else has
+		require.NoError(t, <-over)
+		require.Zero(t, waiting, "round %d: a caller waits for what is free", round)
+	}
+}
+
 // meddlingContext does something when it is asked for values, which is after the call has found no room and before it is in the queue.
 type meddlingContext struct {
 	context.Context
