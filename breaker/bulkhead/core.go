@@ -170,10 +170,14 @@ func (c *core) available() int64 { return c.state.Load() >> unitBits }
 // was about to be granted: that is the same as if it had come right after the grant.
 func (c *core) drain() {
 	for c.queue.n > 0 {
-		w, free := c.queue.first(), c.available()
+		free := c.available()
+		if free <= 0 {
+			return
+		}
+		w := c.queue.first()
 		if w.cost > free {
 			head := w
-			if free <= 0 || head.passed >= c.cfg.MaxOvertakes {
+			if head.passed >= c.cfg.MaxOvertakes {
 				return
 			}
 			if w = c.queue.fitting(free); w == nil {

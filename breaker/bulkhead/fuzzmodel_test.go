@@ -191,33 +191,57 @@ func (m *fuzzModel) arrive(c *fuzzCall) {
 			c.expires = time.Time{} // by its context
 		}
 	}
-	c.state = callWaits
-	m.drain(c)
-	if c.state != callWaits {
+	if m.goesAtOnce(c, queue, free) {
+		m.grant(c, true)
 		return
 	}
-	loser, err := c, bulkhead.ErrFull
-	expected := m.expectedWait(c)
+	c.state = callWaits
+	c.expected = m.expectedWait(c)
 	switch {
 	case c.try || m.cfg.MaxQueue == 0:
-	case limit <= 0 || expected > limit && !m.cfg.NoEstimate:
-		err = c.late
-	case len(m.inState(callWaits)) > m.cfg.MaxQueue:
-		for _, other := range m.inState(callWaits) {
-			if other.priority < loser.priority || other.priority == loser.priority && other.id > loser.id {
-				loser, err = other, bulkhead.ErrEvicted
-			}
-		}
-		expected = m.expectedWait(loser)
-	default:
+		m.fail(c, bulkhead.ErrFull)
+		return
+	case limit <= 0 || c.expected > limit && !m.cfg.NoEstimate:
+		m.fail(c, c.late)
 		return
 	}
-	loser.expected = expected
-	m.fail(loser, err)
-	if loser != c {
-		m.left(loser)
+	loser := c
+	for _, other := range queue {
+		if other.priority < loser.priority || other.priority == loser.priority && other.id > loser.id {
+			loser = other
+		}
 	}
-	m.drain(c)
+	if loser == c && len(queue) == m.cfg.MaxQueue {
+		m.fail(c, bulkhead.ErrFull)
+		return
+	}
+	m.drain(c) // others may go before it if it is the head now
+	if len(m.inState(callWaits)) > m.cfg.MaxQueue {
+		loser.expected = m.expectedWait(loser)
+		m.fail(loser, bulkhead.ErrEvicted)
+		m.left(loser)
+		m.drain(c)
+	}
+}
+
+// goesAtOnce reports whether a new call goes before all in the queue, none of which can go, and notes if the head is passed by that.
+func (m *fuzzModel) goesAtOnce(c *fuzzCall, queue []*fuzzCall, free int) bool {
+	if c.cost > free {
+		return false
+	}
+	c.state = callWaits
+	first := len(queue) == 0 || m.queue()[0] == c
+	c.state = callOver
+	if first {
+		return true
+	}
+	head := queue[0]
+	if head.passed == m.cfg.MaxOvertakes {
+		return false
+	}
+	head.passed++
+	m.stats.Overtakes++
+	return true
 }
 
 // endWait takes a call out of the queue.

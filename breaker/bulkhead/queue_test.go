@@ -94,6 +94,69 @@ func TestNoOvertaking(t *testing.T) {
 	})
 }
 
+// Who is turned away must leave no trace: for the moment of its arrival it is first in order and does not fit, but if it were the
+// head for that long, others would go before it, and thereby pass the head that it finds more often than they may.
+func TestRejectedOnArrivalLetsNobodyPass(t *testing.T) {
+	for name, reject := range map[string]func(t *testing.T, b *guard){
+		"try": func(t *testing.T, b *guard) {
+			_, err := b.TryAcquire(8)
+			require.ErrorIs(t, err, bulkhead.ErrFull)
+		},
+		"deadline": func(t *testing.T, b *guard) {
+			_, err := b.Acquire(within(t, 10*ms), 8)
+			require.ErrorIs(t, err, bulkhead.ErrDeadline)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := bulkhead.Config{Capacity: 10, MaxQueue: 20, MaxOvertakes: 1, ServiceTime: time.Second}
+			bubble(t, cfg, func(t *testing.T, b *guard) {
+				low := bulkhead.WithPriority(t.Context(), -1)
+				long, err := b.TryAcquire(5)
+				require.NoError(t, err)
+				heavy := async(low, b, 10)
+				lights := []*call{async(low, b, 1), async(low, b, 1), async(low, b, 1)}
+				holds(t, lights[0])
+				for range 2 {
+					reject(t, b)
+					waits(t, heavy, lights[1], lights[2])
+				}
+				require.EqualValues(t, 1, b.Stats().Overtakes)
+				lights[0].p.Release()
+				long.Release()
+				holds(t, heavy)
+				heavy.p.Release()
+				holds(t, lights[1:]...)
+				lights[1].p.Release()
+				lights[2].p.Release()
+			})
+		})
+	}
+}
+
+// Who stays is the head, and may be passed as often as any. What it lets go first makes room in a full queue, and nobody is evicted.
+func TestNewHeadMayBePassed(t *testing.T) {
+	bubble(t, bulkhead.Config{Capacity: 10, MaxQueue: 2, MaxOvertakes: 1}, func(t *testing.T, b *guard) {
+		low := bulkhead.WithPriority(t.Context(), -1)
+		long, err := b.TryAcquire(5)
+		require.NoError(t, err)
+		heavy := async(low, b, 10)
+		lights := []*call{async(low, b, 1), async(low, b, 1)}
+		waits(t, heavy, lights[1])
+		head := async(t.Context(), b, 8)
+		holds(t, lights[1])
+		waits(t, heavy, head)
+		last := async(t.Context(), b, 1)
+		fails(t, heavy, bulkhead.ErrEvicted) // the head is not passed again
+		waits(t, head, last)
+		for _, p := range []*bulkhead.Permit{long, lights[0].p, lights[1].p} {
+			p.Release()
+		}
+		holds(t, head, last)
+		head.p.Release()
+		last.p.Release()
+	})
+}
+
 func TestPriorityGoesFirst(t *testing.T) {
 	bubble(t, bulkhead.Config{Capacity: 1, MaxQueue: 20}, func(t *testing.T, b *guard) {
 		p, err := b.TryAcquire(1)

@@ -98,25 +98,32 @@ func (c *core) enter(w *waiter, p patience, try bool) {
 	}
 	c.state.Or(waiting)
 	c.queue.push(w)
+	w.passed = c.cfg.MaxOvertakes // if it is the head, nobody goes before it until it is certain that it stays
 	c.drain()
 	if w.outcome.state != stateQueued {
 		return
 	}
-	loser := w
 	rejected.expected = c.expectedWait(w.class, 0)
+	stays := false
 	switch {
 	case try:
 	case p.limit <= 0 || rejected.expected > p.limit && !c.cfg.NoEstimate:
 		rejected.reason = p.late
-	case c.queue.n > c.cfg.MaxQueue:
-		if loser = c.queue.newestOfLowest(); loser != w {
-			rejected.reason, rejected.expected = ReasonEvicted, c.expectedWait(loser.class, 0)
-		}
 	default:
+		stays = c.queue.n <= c.cfg.MaxQueue || c.queue.newestOfLowest() != w
+	}
+	if !stays {
+		c.remove(w, rejected)
+		c.drain()
 		return
 	}
-	c.remove(loser, rejected)
+	w.passed = 0
 	c.drain()
+	if c.queue.n > c.cfg.MaxQueue { // nobody could go, so the newest of the lowest is another still
+		loser := c.queue.newestOfLowest()
+		c.remove(loser, outcome{state: stateRejected, reason: ReasonEvicted, expected: c.expectedWait(loser.class, 0)})
+		c.drain()
+	}
 }
 
 // expectedWait is how long it takes until a cost more than what is queued in the class and above has been freed. It does
