@@ -36,8 +36,8 @@ func New[Req, Resp any](next Func[Req, Resp], cfg Config, opts ...Option[Req]) (
 // Do calls next with req on the caller's goroutine, as soon as the request's cost (see [WithCost]) is free, and holds it until next
 // returns, panics or calls runtime.Goexit. What next returns comes back untouched, and a panic goes on to the caller.
 //
-// The errors of the bulkhead itself all mean that next was not called: *RejectedError (with ErrFull, ErrEvicted, ErrDeadline or ErrMaxWait inside),
-// ErrTooLarge and ErrBadCost. When ctx ends before next is called, Do returns context.Cause(ctx).
+// The errors of the bulkhead itself all mean that next was not called: *RejectedError (which is ErrRejected, and ErrFull, ErrEvicted,
+// ErrDeadline or ErrMaxWait), ErrTooLarge and ErrBadRequest. When ctx ends before next is called, Do returns context.Cause(ctx).
 //
 // A call from inside next, with the same bulkhead, needs a share of its own while it keeps the first: if all
 // callers do that they may wait for each other until MaxWait or the end of their contexts.

@@ -96,7 +96,7 @@ func TestDeadOnArrival(t *testing.T) {
 	_, err = b.Do(past, 1)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Zero(t, b.Stats().Admitted)
-	require.Zero(t, b.Stats().Rejected.Total())
+	require.Zero(t, b.Stats().Rejected.Sum())
 }
 
 func TestCostZero(t *testing.T) {
@@ -120,16 +120,16 @@ func TestCostZero(t *testing.T) {
 	})
 }
 
-func TestBadCost(t *testing.T) {
+func TestBadRequest(t *testing.T) {
 	b := newGuard(t, bulkhead.Config{MaxQueue: 1}, echo)
 	_, err := b.Do(t.Context(), -1)
-	require.ErrorIs(t, err, bulkhead.ErrBadCost)
+	require.ErrorIs(t, err, bulkhead.ErrBadRequest)
 	p, err := b.Acquire(t.Context(), math.MinInt)
-	require.ErrorIs(t, err, bulkhead.ErrBadCost)
+	require.ErrorIs(t, err, bulkhead.ErrBadRequest)
 	require.Nil(t, p)
 	_, err = b.TryAcquire(-5)
-	require.EqualError(t, err, "bulkhead: bad cost: -5")
-	require.EqualValues(t, 3, b.Stats().Rejected.BadCost)
+	require.EqualError(t, err, "bulkhead: bad request: cost -5")
+	require.EqualValues(t, 3, b.Stats().Rejected.BadRequest)
 	require.Zero(t, b.Stats().InUse)
 }
 
@@ -269,17 +269,42 @@ func TestOnReject(t *testing.T) {
 		pass(ms)
 		fails(t, high, bulkhead.ErrMaxWait)
 		fails(t, async(bulkhead.WithPriority(t.Context(), 9), b, 2), bulkhead.ErrTooLarge)
-		fails(t, async(t.Context(), b, -1), bulkhead.ErrBadCost)
+		fails(t, async(t.Context(), b, -1), bulkhead.ErrBadRequest)
 		p.Release()
 		require.Equal(t, []bulkhead.RejectEvent{
 			{Reason: bulkhead.ReasonEvicted, Cost: 1, Priority: -1},
 			{Reason: bulkhead.ReasonFull, Cost: 1},
 			{Reason: bulkhead.ReasonMaxWait, Cost: 1, Waited: ms},
 			{Reason: bulkhead.ReasonTooLarge, Cost: 2, Priority: bulkhead.MaxPriority},
-			{Reason: bulkhead.ReasonBadCost, Cost: -1},
+			{Reason: bulkhead.ReasonBadRequest, Cost: -1},
 		}, events)
-		require.EqualValues(t, 5, b.Stats().Rejected.Total())
+		require.EqualValues(t, 5, b.Stats().Rejected.Sum())
 	})
+}
+
+func TestRejectedErrorIsErrRejected(t *testing.T) {
+	for reason, sentinel := range []error{bulkhead.ErrFull, bulkhead.ErrEvicted, bulkhead.ErrDeadline, bulkhead.ErrMaxWait} {
+		err := error(&bulkhead.RejectedError{Reason: bulkhead.Reason(reason)})
+		require.ErrorIs(t, err, bulkhead.ErrRejected)
+		require.ErrorIs(t, err, sentinel)
+		require.NotErrorIs(t, err, bulkhead.ErrTooLarge)
+	}
+	b := newGuard(t, bulkhead.Config{Capacity: 1}, echo)
+	for cost, sentinel := range map[int]error{2: bulkhead.ErrTooLarge, -1: bulkhead.ErrBadRequest} {
+		_, err := b.Do(t.Context(), cost)
+		require.ErrorIs(t, err, sentinel)
+		require.NotErrorIs(t, err, bulkhead.ErrRejected, "it is no matter of load")
+	}
+	held, err := b.TryAcquire(1)
+	require.NoError(t, err)
+	_, err = b.Do(t.Context(), 1)
+	require.ErrorIs(t, err, bulkhead.ErrRejected)
+	held.Release()
+}
+
+func TestRejectionsSum(t *testing.T) {
+	r := bulkhead.Rejections{Full: 1, Evicted: 10, Deadline: 100, MaxWait: 1000, TooLarge: 10_000, BadRequest: 100_000}
+	require.EqualValues(t, 111_111, r.Sum())
 }
 
 // A panic in the hook reaches the caller that is rejected, and leaves nothing held.
@@ -295,7 +320,7 @@ func TestPanicInOnReject(t *testing.T) {
 
 func TestReasonString(t *testing.T) {
 	require.Equal(t, "full", bulkhead.ReasonFull.String())
-	require.Equal(t, "bad-cost", bulkhead.ReasonBadCost.String())
+	require.Equal(t, "bad-request", bulkhead.ReasonBadRequest.String())
 	require.Equal(t, "Reason(99)", bulkhead.Reason(99).String())
 	odd := &bulkhead.RejectedError{Reason: 99}
 	require.EqualError(t, odd, "bulkhead: rejected: Reason(99)")

@@ -29,7 +29,7 @@ func TestCancelWhileWaiting(t *testing.T) {
 		require.EqualValues(t, 1, s.Cancelled)
 		require.EqualValues(t, 2, s.Queued)
 		require.EqualValues(t, 2, s.Admitted)
-		require.Zero(t, s.Rejected.Total())
+		require.Zero(t, s.Rejected.Sum())
 	})
 }
 

@@ -84,7 +84,7 @@ const untimed time.Duration = -1
 func (c *core) acquire(ctx context.Context, cost int, try bool) (ticket, error) {
 	if cost <= 0 {
 		if cost < 0 {
-			return ticket{}, c.reject(rejection{outcome: outcome{reason: ReasonBadCost}, cost: int64(cost), class: classOf(ctx)})
+			return ticket{}, c.reject(rejection{outcome: outcome{reason: ReasonBadRequest}, cost: int64(cost), class: classOf(ctx)})
 		}
 		c.admitted.Add(1)
 		return ticket{since: untimed}, nil
@@ -247,12 +247,12 @@ func (c *core) snapshot() Stats {
 		Queued:    c.queued.Load(),
 		Overtakes: c.overtakes,
 		Rejected: Rejections{
-			Full:     c.rejected[ReasonFull].Load(),
-			Evicted:  c.rejected[ReasonEvicted].Load(),
-			Deadline: c.rejected[ReasonDeadline].Load(),
-			MaxWait:  c.rejected[ReasonMaxWait].Load(),
-			TooLarge: c.rejected[ReasonTooLarge].Load(),
-			BadCost:  c.rejected[ReasonBadCost].Load(),
+			Full:       c.rejected[ReasonFull].Load(),
+			Evicted:    c.rejected[ReasonEvicted].Load(),
+			Deadline:   c.rejected[ReasonDeadline].Load(),
+			MaxWait:    c.rejected[ReasonMaxWait].Load(),
+			TooLarge:   c.rejected[ReasonTooLarge].Load(),
+			BadRequest: c.rejected[ReasonBadRequest].Load(),
 		},
 		Cancelled:   c.cancelled.Load(),
 		Expired:     c.expired.Load(),

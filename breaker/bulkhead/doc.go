@@ -44,18 +44,21 @@
 //
 // # Order of layers
 //
-// A cache goes outside, so that hits hold nothing. So does a retry, which should wait for RetryAfter, and which should hold no
-// permit while it waits. A rate limiter goes outside of the bulkhead and a circuit breaker inside, next to what it judges: a rejection by the bulkhead
-// is then no failure of the back-end, and a call that the breaker rejects holds its permit only for a moment. A timeout goes inside if it is meant
-// for the work and outside if the wait shall count.
+// A cache goes outside, so that hits hold nothing. So does a retry, which should wait for RetryAfter, and which should hold no permit while
+// it waits. A rate limiter goes outside of the bulkhead and a circuit breaker inside, next to what it judges: a rejection by the bulkhead
+// is then no failure of the back-end, and a call that the breaker rejects holds its permit only for a moment. The bulkhead times these
+// moments too: while the breaker is open the mean holding time falls, and until some calls have been through after it has closed, the
+// expected wait is too short and callers may wait in vain. A timeout goes inside if it is meant for the work and outside if the wait shall
+// count.
 //
 // # Cost
 //
-// A call that need not wait costs two atomic operations on one word, no lock, no timer and no allocation: go test -bench
-// Uncontended shows it beside golang.org/x/sync/semaphore. One call in 64, and those that leave no room for another like them, also
-// read the clock. A call that waits parks on a pooled channel, with a pooled timer if MaxWait or ServiceTime bounds its wait; a rejection
-// costs its error. A Permit is allocated only if it leaves the function that calls Acquire. The bulkhead has no goroutine,
-// and needs no Close.
+// A call that need not wait costs two atomic operations on one word, no timer and no allocation: go test -bench Uncontended shows it beside
+// golang.org/x/sync/semaphore. Most such calls take no lock. Those that are timed, one in 64 and all that leave no room for another like
+// them, read the clock twice and lock for a moment when they are released; one in 64 locks for a moment when it is admitted, to carry a
+// counter over. All who wait lock, and so does a release while somebody waits. A call that waits parks on a pooled channel, with a pooled
+// timer if MaxWait or ServiceTime bounds its wait; a rejection costs its error. A Permit is allocated only if it leaves the function that
+// calls Acquire. The bulkhead has no goroutine, and needs no Close.
 //
 // # Sources
 //

@@ -6,12 +6,18 @@ import (
 	"time"
 )
 
-// All errors of this package mean "rejected before any work began": next has not been called, so the request may be
-// sent elsewhere, or again. They can be tested with errors.Is.
+// All errors of a bulkhead mean "rejected before any work began": that bulkhead has not called its next, so the request may be
+// sent elsewhere, or again. They can be tested with errors.Is. (What next returns comes back untouched, so where bulkheads
+// are nested, an error may be that of one inside, and then the outer one has called its next. And an error of Settle says nothing of the
+// work, which goes on.)
 //
 // Those that say the bulkhead was too busy, ErrFull, ErrEvicted, ErrDeadline and ErrMaxWait, come inside a
-// [*RejectedError], which knows when it is worth to try again. The other two will be the same next time.
+// [*RejectedError], which is ErrRejected and knows when it is worth to try again. ErrTooLarge and ErrBadRequest do not, and
+// will be the same next time.
 var (
+	// ErrRejected is what every *RejectedError is: the bulkhead was too busy, whatever the reason.
+	ErrRejected = errors.New("bulkhead: rejected")
+
 	// ErrFull is returned when there is no room and none to wait in: the queue is full, or there is none, or the
 	// call is TryAcquire.
 	ErrFull = errors.New("bulkhead: full")
@@ -29,8 +35,8 @@ var (
 	// cost of a caller that waits.
 	ErrTooLarge = errors.New("bulkhead: cost above the capacity")
 
-	// ErrBadCost is returned for a negative cost, and by Settle also for one above 1<<40.
-	ErrBadCost = errors.New("bulkhead: bad cost")
+	// ErrBadRequest is returned for a negative cost, and by Settle also for one above 1<<40.
+	ErrBadRequest = errors.New("bulkhead: bad request")
 )
 
 // Reason says why a call was rejected.
@@ -38,19 +44,19 @@ type Reason uint8
 
 // The reasons, each with its error.
 const (
-	ReasonFull     Reason = iota // ErrFull
-	ReasonEvicted                // ErrEvicted
-	ReasonDeadline               // ErrDeadline
-	ReasonMaxWait                // ErrMaxWait
-	ReasonTooLarge               // ErrTooLarge
-	ReasonBadCost                // ErrBadCost
+	ReasonFull       Reason = iota // ErrFull
+	ReasonEvicted                  // ErrEvicted
+	ReasonDeadline                 // ErrDeadline
+	ReasonMaxWait                  // ErrMaxWait
+	ReasonTooLarge                 // ErrTooLarge
+	ReasonBadRequest               // ErrBadRequest
 
 	reasons = iota
 )
 
 var (
-	reasonNames  = [reasons]string{"full", "evicted", "deadline", "max-wait", "too-large", "bad-cost"}
-	reasonErrors = [reasons]error{ErrFull, ErrEvicted, ErrDeadline, ErrMaxWait, ErrTooLarge, ErrBadCost}
+	reasonNames  = [reasons]string{"full", "evicted", "deadline", "max-wait", "too-large", "bad-request"}
+	reasonErrors = [reasons]error{ErrFull, ErrEvicted, ErrDeadline, ErrMaxWait, ErrTooLarge, ErrBadRequest}
 )
 
 // String returns the reason's name in lower case.
@@ -61,7 +67,8 @@ func (r Reason) String() string {
 	return fmt.Sprintf("Reason(%d)", uint8(r))
 }
 
-// RejectedError is what a caller gets that is turned away because the bulkhead is busy. It wraps the sentinel of its Reason.
+// RejectedError is what a caller gets that is turned away because the bulkhead is busy. It wraps the sentinel of its Reason,
+// and errors.Is(err, ErrRejected) holds.
 type RejectedError struct {
 	Reason Reason
 	Cost   int           // what the caller asked for
@@ -86,6 +93,9 @@ func (e *RejectedError) Error() string {
 	}
 	return text
 }
+
+// Is reports whether target is ErrRejected.
+func (e *RejectedError) Is(target error) bool { return target == ErrRejected }
 
 // Unwrap returns the sentinel of the reason.
 func (e *RejectedError) Unwrap() error {

@@ -116,12 +116,12 @@ func (m *fuzzModel) grant(c *fuzzCall, timed bool) {
 func (m *fuzzModel) fail(c *fuzzCall, err error) {
 	c.state, c.err = callOver, err
 	for reason, n := range map[error]*uint64{
-		bulkhead.ErrFull:     &m.stats.Rejected.Full,
-		bulkhead.ErrEvicted:  &m.stats.Rejected.Evicted,
-		bulkhead.ErrDeadline: &m.stats.Rejected.Deadline,
-		bulkhead.ErrMaxWait:  &m.stats.Rejected.MaxWait,
-		bulkhead.ErrTooLarge: &m.stats.Rejected.TooLarge,
-		bulkhead.ErrBadCost:  &m.stats.Rejected.BadCost,
+		bulkhead.ErrFull:       &m.stats.Rejected.Full,
+		bulkhead.ErrEvicted:    &m.stats.Rejected.Evicted,
+		bulkhead.ErrDeadline:   &m.stats.Rejected.Deadline,
+		bulkhead.ErrMaxWait:    &m.stats.Rejected.MaxWait,
+		bulkhead.ErrTooLarge:   &m.stats.Rejected.TooLarge,
+		bulkhead.ErrBadRequest: &m.stats.Rejected.BadRequest,
 
 		context.DeadlineExceeded: &m.stats.Expired,
 		context.Canceled:         &m.stats.Cancelled,
@@ -168,7 +168,7 @@ func (m *fuzzModel) arrive(c *fuzzCall) {
 	queue, free := m.queue(), m.free()
 	switch {
 	case c.cost < 0:
-		m.fail(c, bulkhead.ErrBadCost)
+		m.fail(c, bulkhead.ErrBadRequest)
 		return
 	case c.cost == 0:
 		m.grant(c, false)

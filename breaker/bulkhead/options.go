@@ -26,7 +26,7 @@ func newOptions[Req any](opts []Option[Req]) (options[Req], error) {
 // WithCost gives requests a cost, in the unit of Config.Capacity. Without it each costs 1.
 //
 // A cost of 0 is admitted at once and bounded by nothing, so return at least 1 for whatever should count. A negative
-// cost is ErrBadCost, one above the capacity ErrTooLarge. cost is called once for each Do, on the caller's goroutine, before
+// cost is ErrBadRequest, one above the capacity ErrTooLarge. cost is called once for each Do, on the caller's goroutine, before
 // anything is held or locked; a panic in it goes to the caller.
 func WithCost[Req any](cost func(Req) int) Option[Req] {
 	return func(o *options[Req]) error {

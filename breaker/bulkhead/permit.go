@@ -53,18 +53,19 @@ func (p *Permit) Release() {
 // is taken at once, without waiting and whether it is free or not: the holder is never blocked. What is then held above the
 // capacity is a debt: nothing is admitted until it and the cost of the one to be admitted have been freed.
 //
-// It may be called as often as is useful; the last value counts. There is nothing to settle at the end: a bulkhead bounds
+// It may be called as often as is useful; the last value counts. This differs from a permit of a rate limiter or a circuit breaker,
+// whose Settle is final and returns nothing: here it ends nothing, Release does, and what it refuses it says. There is nothing to settle at the end: a bulkhead bounds
 // what is held at the same time, so a permit that is released holds nothing, whatever it has really cost. After
 // Release, Settle does nothing and returns nil. (What is spent, like tokens per minute, is a rate limiter's to settle.)
 //
-// A negative actual, one above 1<<40, or one that would bring the debt above 1<<50, is ErrBadCost and changes nothing. 0 gives everything
+// A negative actual, one above 1<<40, or one that would bring the debt above 1<<50, is ErrBadRequest and changes nothing. 0 gives everything
 // back while the work goes on.
 func (p *Permit) Settle(actual int) error {
 	if p == nil || p.c == nil {
 		return nil
 	}
 	if actual < 0 || int64(actual) > maxCapacity {
-		return fmt.Errorf("%w: settled at %d", ErrBadCost, actual)
+		return fmt.Errorf("%w: settled at %d", ErrBadRequest, actual)
 	}
 	for {
 		held := p.held.Load()
@@ -75,7 +76,7 @@ func (p *Permit) Settle(actual int) error {
 		// much. So more is taken first and noted then, and less is noted first and given back then.
 		more := max(int64(actual)-held, 0)
 		if more > 0 && p.c.available()-more < -maxDebt {
-			return fmt.Errorf("%w: settled at %d, with a debt of %d", ErrBadCost, actual, -p.c.available())
+			return fmt.Errorf("%w: settled at %d, with a debt of %d", ErrBadRequest, actual, -p.c.available())
 		}
 		p.c.state.Add(-more * unit)
 		if p.held.CompareAndSwap(held, int64(actual)) {

@@ -114,9 +114,9 @@ func TestSettleAtNonsense(t *testing.T) {
 	b := newGuard(t, bulkhead.Config{Capacity: 10}, echo)
 	p, err := b.Acquire(t.Context(), 4)
 	require.NoError(t, err)
-	require.ErrorIs(t, p.Settle(-1), bulkhead.ErrBadCost)
+	require.ErrorIs(t, p.Settle(-1), bulkhead.ErrBadRequest)
 	if math.MaxInt > math.MaxInt32 {
-		require.ErrorIs(t, p.Settle(math.MaxInt), bulkhead.ErrBadCost)
+		require.ErrorIs(t, p.Settle(math.MaxInt), bulkhead.ErrBadRequest)
 	}
 	require.EqualValues(t, 4, b.Stats().InUse)
 	p.Release()
@@ -140,7 +140,7 @@ func TestDebtIsBounded(t *testing.T) {
 		permits[i], err = b.Acquire(t.Context(), 0)
 		require.NoError(t, err)
 		if err := permits[i].Settle(largest); err != nil {
-			require.ErrorIs(t, err, bulkhead.ErrBadCost)
+			require.ErrorIs(t, err, bulkhead.ErrBadRequest)
 			refused++
 		}
 	}

@@ -4,15 +4,15 @@ import "time"
 
 // Rejections counts the calls that were rejected, by [Reason].
 type Rejections struct {
-	Full, Evicted, Deadline, MaxWait, TooLarge, BadCost uint64
+	Full, Evicted, Deadline, MaxWait, TooLarge, BadRequest uint64
 }
 
-// Total is the sum of them all.
-func (r Rejections) Total() uint64 {
-	return r.Full + r.Evicted + r.Deadline + r.MaxWait + r.TooLarge + r.BadCost
+// Sum is the number of calls that were rejected, whatever the reason.
+func (r Rejections) Sum() uint64 {
+	return r.Full + r.Evicted + r.Deadline + r.MaxWait + r.TooLarge + r.BadRequest
 }
 
-// Stats are counters since New and gauges of now. Calls that come and go without waiting take no lock, so while they do the
+// Stats are counters since New and gauges of now. Most calls that come and go without waiting take no lock, so while they do the
 // numbers are not all of the very same moment; the books balance when nothing moves. A call whose context had
 // ended when it came is not counted.
 type Stats struct {
@@ -49,5 +49,5 @@ type RejectEvent struct {
 	Cost         int
 	Priority     int           // see WithPriority
 	Waited       time.Duration // in the queue
-	ExpectedWait time.Duration // as in RejectedError; 0 if the reason is TooLarge or BadCost
+	ExpectedWait time.Duration // as in RejectedError; 0 if the reason is TooLarge or BadRequest
 }

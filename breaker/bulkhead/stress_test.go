@@ -141,9 +141,9 @@ func (s *stress) round(t *testing.T, random *rand.Rand) {
 	require.LessOrEqual(t, v.Cancelled+v.Expired, s.gone.Load(), "some may have been gone when they came")
 	require.Equal(t, bulkhead.Rejections{
 		Full: s.rejected[0].Load(), Evicted: s.rejected[1].Load(), Deadline: s.rejected[2].Load(),
-		MaxWait: s.rejected[3].Load(), TooLarge: s.rejected[4].Load(), BadCost: s.rejected[5].Load(),
+		MaxWait: s.rejected[3].Load(), TooLarge: s.rejected[4].Load(), BadRequest: s.rejected[5].Load(),
 	}, v.Rejected)
-	require.EqualValues(t, stressCallers*stressCalls, v.Admitted+s.gone.Load()+v.Rejected.Total(), "one outcome for each call")
+	require.EqualValues(t, stressCallers*stressCalls, v.Admitted+s.gone.Load()+v.Rejected.Sum(), "one outcome for each call")
 	p, err := s.b.TryAcquire(v.Capacity)
 	require.NoError(t, err, "all is free, and nobody is in the way")
 	p.Release()

@@ -182,8 +182,8 @@ func (c *core) reject(r rejection) error {
 		c.cfg.OnReject(RejectEvent{r.reason, int(r.cost), r.class + MinPriority, r.waited, r.expected})
 	}
 	switch r.reason {
-	case ReasonBadCost:
-		return fmt.Errorf("%w: %d", ErrBadCost, r.cost)
+	case ReasonBadRequest:
+		return fmt.Errorf("%w: cost %d", ErrBadRequest, r.cost)
 	case ReasonTooLarge:
 		return fmt.Errorf("%w: %d is more than %d", ErrTooLarge, r.cost, c.capacity.Load())
 	}
