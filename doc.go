@@ -9,6 +9,7 @@
 //	breaker/bulkhead   bounds what runs at the same time, by cost, with a bounded queue
 //	breaker/limiter    lets requests through at a bounded rate, by number and by cost, with settlement; plain or by key
 //	pool               bounds the calls of a function: worker pool, futures, parallel map and reduce
+//	pool/session       holds stateful sessions that are costly to open, with health, recycling, affinity and growth by queue delay
 //
 // Planned, in the folders of the same names: sharding, cache, ensemble, featurestore.
 //
