@@ -39,8 +39,23 @@ type core struct {
 type shared struct {
 	mu      sync.Mutex
 	start   time.Time // the zero of all times inside
+	epochs  epochs
 	stats   Stats
 	waiters waiterPool
+}
+
+// epochs number the limits. When there is a limit where there was none its number goes up: what was let through before took nothing from it, and
+// has nothing to give back to it.
+type epochs struct{ requests, cost uint32 }
+
+// renew goes with a change of the limits from those of old to those of cfg.
+func (s *shared) renew(old, cfg *Config) {
+	if (old.Requests == Limit{}) && (cfg.Requests != Limit{}) {
+		s.epochs.requests++
+	}
+	if (old.Cost == Limit{}) && (cfg.Cost != Limit{}) {
+		s.epochs.cost++
+	}
 }
 
 // home is what a core knows of the Keyed that it belongs to.
@@ -102,7 +117,8 @@ func (c *core) checkSize(ctx context.Context, cost int) error {
 	c.mu.Lock()
 	c.stats.Rejected.TooLarge++
 	c.mu.Unlock()
-	return c.finish(ctx, cost, nil, c.tooLarge(cost))
+	_, err := c.finish(ctx, cost, nil, c.tooLarge(cost))
+	return err
 }
 
 func (c *core) tooLarge(cost int) error {
@@ -110,15 +126,16 @@ func (c *core) tooLarge(cost int) error {
 }
 
 // acquire takes what one request of the cost needs, if need be after waiting (unless try is set). The caller has checked ctx and cost.
-func (c *core) acquire(ctx context.Context, cost int, try bool) error {
+func (c *core) acquire(ctx context.Context, cost int, try bool) (receipt, error) {
 	now := time.Since(c.start)
 	c.mu.Lock()
 	w, err := c.admit(ctx, cost, try, now)
+	r := receipt{c, c.epochs}
 	c.mu.Unlock()
-	if w == nil && err == nil {
-		return nil
+	if w != nil || err != nil {
+		r.from, err = c.finish(ctx, cost, w, err)
 	}
-	return c.finish(ctx, cost, w, err)
+	return r, err
 }
 
 // admit is acquire under the lock, up to the point where it has to wait: with the waiter that it returns.
@@ -255,7 +272,7 @@ func (c *core) advance(now time.Duration) (next time.Duration) {
 // decide takes the waiter out of the queue and wakes it. It belongs to its caller from then on.
 func (c *core) decide(w *waiter, now time.Duration, err error) {
 	c.unqueue(w)
-	w.waited, w.err = now-w.arrived, err
+	w.waited, w.err, w.from = now-w.arrived, err, c.epochs
 	w.wake <- struct{}{}
 }
 

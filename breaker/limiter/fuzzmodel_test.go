@@ -22,6 +22,7 @@ const (
 type modelBucket struct {
 	limit limiter.Limit // the zero one: none
 	level int           // tenths
+	epoch int           // how often there came to be a limit where there was none
 }
 
 func (b *modelBucket) none() bool { return b.limit == limiter.Limit{} }
@@ -39,8 +40,9 @@ func (b *modelBucket) elapse(t int) {
 }
 
 func (b *modelBucket) set(l limiter.Limit) {
-	if b.none() {
+	if b.none() && (l != limiter.Limit{}) {
 		b.level = whole * l.Burst
+		b.epoch++
 	}
 	b.limit = l
 	b.level = min(b.level, whole*l.Burst)
@@ -85,6 +87,7 @@ type fuzzCall struct {
 
 	queued bool   // by the model
 	served int    // when, by the model; -1: not
+	from   [2]int // of requests and cost, the epochs that it took from, by the model
 	fate   string // by the model, once it is over: "", or the reason for which it failed
 
 	over   bool // in fact
@@ -143,7 +146,7 @@ func (m *fuzzModel) late(c *fuzzCall, in int) string {
 func (m *fuzzModel) serve(c *fuzzCall) {
 	m.requests.add(-1)
 	m.cost.add(-c.cost)
-	c.served = m.now
+	c.served, c.from = m.now, [2]int{m.requests.epoch, m.cost.epoch}
 	m.stats.Admitted++
 	m.stats.ReservedCost += uint64(c.cost)
 	if m.now > c.arrived || c.queued {
@@ -256,18 +259,26 @@ func (m *fuzzModel) maxCost() int {
 }
 
 func (m *fuzzModel) settle(c *fuzzCall, actual int) {
+	taken := c.from[1] == m.cost.epoch
+	back := c.cost - max(actual, 0)
+	if back >= 0 {
+		m.stats.RefundedCost += uint64(back)
+		if taken {
+			m.cost.add(back)
+		}
+	}
 	switch {
 	case actual < 0:
 		m.stats.Returned++
-		m.stats.RefundedCost += uint64(c.cost)
-		m.requests.add(1)
-		m.cost.add(c.cost)
-	case actual <= c.cost:
-		m.stats.RefundedCost += uint64(c.cost - actual)
-		m.cost.add(c.cost - actual)
+		if c.from[0] == m.requests.epoch {
+			m.requests.add(1)
+		}
+	case back >= 0:
 	default:
 		for range actual - c.cost {
-			if m.cost.none() || m.cost.level-whole >= -whole*m.cfg.MaxDebt {
+			if !taken || m.cost.none() {
+				m.stats.ExtraCost++
+			} else if m.cost.level-whole >= -whole*m.cfg.MaxDebt {
 				m.cost.add(-1)
 				m.stats.ExtraCost++
 			} else {

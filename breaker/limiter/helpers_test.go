@@ -151,3 +151,11 @@ func (c *sleepyContext) Err() error {
 	}
 	return nil
 }
+
+// errContext is a context whose Err is a function.
+type errContext struct {
+	context.Context
+	err func() error
+}
+
+func (c errContext) Err() error { return c.err() }

@@ -46,12 +46,12 @@ func NewKeyed[K comparable, Req, Resp any](key func(Req) K, next Func[Req, Resp]
 func (k *Keyed[K, Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 	var resp Resp
 	cost := k.callbacks.costOf(req)
-	c, err := k.acquire(ctx, k.key(req), cost, false)
+	own, total, err := k.acquire(ctx, k.key(req), cost, false)
 	if err != nil {
 		return resp, err
 	}
 	resp, err = k.next(ctx, req)
-	k.callbacks.after(c, &k.total, cost, req, resp, err)
+	k.callbacks.after(own, total, cost, req, resp, err)
 	return resp, err
 }
 
@@ -66,34 +66,33 @@ func (k *Keyed[K, Req, Resp]) TryAcquire(key K, cost int) (*Permit, error) {
 }
 
 func (k *Keyed[K, Req, Resp]) permit(ctx context.Context, key K, cost int, try bool) (*Permit, error) {
-	c, err := k.acquire(ctx, key, cost, try)
+	own, total, err := k.acquire(ctx, key, cost, try)
 	if err != nil {
 		return nil, err
 	}
-	return &Permit{core: c, total: &k.total, cost: cost}, nil
+	return &Permit{own: own, total: total, cost: cost}, nil
 }
 
-// acquire returns the core of the key, to settle with.
-func (k *Keyed[K, Req, Resp]) acquire(ctx context.Context, key K, cost int, try bool) (*core, error) {
-	err := check(ctx, cost)
+// acquire takes from the key, then from the total.
+func (k *Keyed[K, Req, Resp]) acquire(ctx context.Context, key K, cost int, try bool) (own, total receipt, err error) {
+	err = check(ctx, cost)
 	if err == nil {
 		err = checkKey(key)
 	}
 	if err == nil {
 		err = k.total.checkSize(ctx, cost)
 	}
+	if err == nil {
+		own, err = k.table.acquire(ctx, key, cost, try)
+	}
 	if err != nil {
-		return nil, err
+		return own, total, err
 	}
-	c, err := k.table.acquire(ctx, key, cost, try)
+	total, err = k.total.acquire(ctx, cost, try)
 	if err != nil {
-		return nil, err
+		own.settle(cost, NeverRan)
 	}
-	if err := k.total.acquire(ctx, cost, try); err != nil {
-		c.settle(cost, NeverRan)
-		return nil, err
-	}
-	return c, nil
+	return own, total, err
 }
 
 // Pause pauses one key, which takes its place among the kept ones. The error is ErrBadRequest for a key that cannot be one, or a *LimitedError if
@@ -143,6 +142,7 @@ func (k *Keyed[K, Req, Resp]) Reconfigure(cfg KeyedConfig) error {
 	}
 	k.table.reconfigure(given, &cfg)
 	k.total.mu.Lock()
+	k.total.renew(k.total.cfg, &cfg.Total)
 	k.total.configure(&cfg.Total)
 	k.total.unlock()
 	return nil

@@ -221,6 +221,28 @@ func TestSettleAfterEviction(t *testing.T) {
 	})
 }
 
+// What a request took before there was a limit is not given back to it, at the key and at the total, even if the key was evicted meanwhile.
+func TestKeyedSettleAfterReconfigure(t *testing.T) {
+	keyedBubble(t, limiter.KeyedConfig{MaxKeys: 1}, func(t *testing.T, k *intKeyed) {
+		before, err := k.Acquire(t.Context(), 1, 90)
+		require.NoError(t, err)
+		evicted, err := k.Acquire(t.Context(), 2, 90)
+		require.NoError(t, err)
+		limits := limiter.Config{Cost: limiter.Limit{Burst: 100}}
+		require.NoError(t, k.Reconfigure(limiter.KeyedConfig{Each: limits, Total: limits, MaxKeys: 2}))
+		after, err := k.Acquire(t.Context(), 1, 40)
+		require.NoError(t, err)
+		before.Cancel()
+		evicted.Settle(95)
+		require.InDelta(t, 60, k.Level(1).Cost, 1e-6)
+		require.InDelta(t, 100, k.Level(2).Cost, 1e-6)
+		require.InDelta(t, 60, k.TotalLevel().Cost, 1e-6)
+		after.Cancel()
+		require.InDelta(t, 100, k.Level(1).Cost, 1e-6)
+		require.InDelta(t, 100, k.TotalLevel().Cost, 1e-6)
+	})
+}
+
 func TestKeyedPauseAndLower(t *testing.T) {
 	pause := limiter.WithPause(func(req, _ int, _ error) time.Duration {
 		if rest(req) == 9 {

@@ -88,8 +88,8 @@ func (t *table[K]) makeRoom(now time.Duration) time.Duration {
 	return 0
 }
 
-// acquire is core.acquire on the core of the key, which it returns.
-func (t *table[K]) acquire(ctx context.Context, key K, cost int, try bool) (*core, error) {
+// acquire is core.acquire on the core of the key.
+func (t *table[K]) acquire(ctx context.Context, key K, cost int, try bool) (receipt, error) {
 	now := time.Since(t.start)
 	t.mu.Lock()
 	e, err := t.entry(key, now)
@@ -100,14 +100,15 @@ func (t *table[K]) acquire(ctx context.Context, key K, cost int, try bool) (*cor
 		if report != nil {
 			report(LimitedEvent{Key: key, Cost: cost, Err: err})
 		}
-		return nil, err
+		return receipt{}, err
 	}
 	w, err := e.admit(ctx, cost, try, now)
+	r := receipt{&e.core, t.epochs}
 	t.mu.Unlock()
 	if w != nil || err != nil {
-		err = e.finish(ctx, cost, w, err)
+		r.from, err = e.finish(ctx, cost, w, err)
 	}
-	return &e.core, err
+	return r, err
 }
 
 // change does something to the core of the key, outside the lock: if the key is evicted in between, it finds its way to what stands for
@@ -157,6 +158,7 @@ func (t *table[K]) level(key K) Level {
 func (t *table[K]) reconfigure(given KeyedConfig, cfg *KeyedConfig) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.renew(t.each, &cfg.Each)
 	t.given, t.each, t.maxKeys = given, &cfg.Each, cfg.MaxKeys
 	for _, e := range t.entries {
 		e.configure(t.each)

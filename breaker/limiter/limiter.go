@@ -48,15 +48,12 @@ func New[Req, Resp any](next Func[Req, Resp], cfg Config, opts ...Option[Req]) (
 func (l *Limiter[Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 	var resp Resp
 	cost := l.callbacks.costOf(req)
-	err := check(ctx, cost)
-	if err == nil {
-		err = l.core.acquire(ctx, cost, false)
-	}
+	own, err := l.acquire(ctx, cost, false)
 	if err != nil {
 		return resp, err
 	}
 	resp, err = l.next(ctx, req)
-	l.callbacks.after(&l.core, nil, cost, req, resp, err)
+	l.callbacks.after(own, receipt{}, cost, req, resp, err)
 	return resp, err
 }
 
@@ -72,14 +69,18 @@ func (l *Limiter[Req, Resp]) TryAcquire(cost int) (*Permit, error) {
 }
 
 func (l *Limiter[Req, Resp]) permit(ctx context.Context, cost int, try bool) (*Permit, error) {
-	err := check(ctx, cost)
-	if err == nil {
-		err = l.core.acquire(ctx, cost, try)
-	}
+	own, err := l.acquire(ctx, cost, try)
 	if err != nil {
 		return nil, err
 	}
-	return &Permit{core: &l.core, cost: cost}, nil
+	return &Permit{own: own, cost: cost}, nil
+}
+
+func (l *Limiter[Req, Resp]) acquire(ctx context.Context, cost int, try bool) (receipt, error) {
+	if err := check(ctx, cost); err != nil {
+		return receipt{}, err
+	}
+	return l.core.acquire(ctx, cost, try)
 }
 
 // Pause lets nothing through for d from now: a cooldown, for a back-end that asks for one (Retry-After) outside of what WithPause
@@ -122,6 +123,7 @@ func (l *Limiter[Req, Resp]) Reconfigure(cfg Config) error {
 	}
 	l.shared.mu.Lock()
 	l.given = given
+	l.shared.renew(l.core.cfg, &cfg)
 	l.core.configure(&cfg)
 	l.core.unlock()
 	return nil

@@ -103,12 +103,12 @@ func (f *callbacks[Req, Resp]) costOf(req Req) int {
 }
 
 // after is what follows a request that ran. The pause comes first: a refund may wake those who wait, and they must not go to a
-// back-end that has just asked for one. total is nil if there is none.
-func (f *callbacks[Req, Resp]) after(c, total *core, cost int, req Req, resp Resp, err error) {
+// back-end that has just asked for one. total is zero if there is none.
+func (f *callbacks[Req, Resp]) after(own, total receipt, cost int, req Req, resp Resp, err error) {
 	if f.pause != nil {
-		c.pause(f.pause(req, resp, err))
+		own.core.pause(f.pause(req, resp, err))
 	}
 	if f.actual != nil {
-		settle(c, total, cost, f.actual(req, resp, err))
+		settle(own, total, cost, f.actual(req, resp, err))
 	}
 }

@@ -16,6 +16,7 @@ type waiter struct {
 	deadline   time.Duration // of its context, likewise, or Never
 	waited     time.Duration // set with the outcome
 	err        error         // the outcome: nil if it was let through
+	from       epochs        // of the limits that it took from
 }
 
 // waiterPool belongs to one Limiter or Keyed, not to the package: the channels of one that is used in a synctest bubble must not get into

@@ -9,9 +9,15 @@ import (
 // Permit is a request that was let through. It holds nothing that must be released: if it is never settled, the request has cost what was
 // reserved. All methods are safe for concurrent use, and only the first of them that is called has an effect.
 type Permit struct {
-	core, total *core // total is nil if there is none
-	cost        int
-	settled     atomic.Bool
+	own, total receipt // total is zero if there is none
+	cost       int
+	settled    atomic.Bool
+}
+
+// receipt says where a request took what it took: from which core, and from which of its limits.
+type receipt struct {
+	core *core
+	from epochs
 }
 
 // Cost is what was reserved.
@@ -19,10 +25,10 @@ func (p *Permit) Cost() int { return p.cost }
 
 // Settle says what the request has cost in fact. If that is less than was reserved the difference is given back, as far as it fits into
 // the bucket, and may let others through at once; if it is more the difference is taken in addition, even into debt (see
-// Config.MaxDebt). A negative number is NeverRan. Calls after the first Settle or Cancel do nothing.
+// Config.MaxDebt). A limit that there was not when the request was let through is left as it is. A negative number is NeverRan. Calls after the first Settle or Cancel do nothing.
 func (p *Permit) Settle(actual int) {
 	if p.settled.CompareAndSwap(false, true) {
-		settle(p.core, p.total, p.cost, actual)
+		settle(p.own, p.total, p.cost, actual)
 	}
 }
 
@@ -30,35 +36,46 @@ func (p *Permit) Settle(actual int) {
 func (p *Permit) Cancel() { p.Settle(NeverRan) }
 
 // settle puts the actual cost of a request in the place of the reserved one.
-func settle(c, total *core, cost, actual int) {
+func settle(own, total receipt, cost, actual int) {
 	if cost == actual {
 		return
 	}
-	c.settle(cost, actual)
-	if total != nil {
+	own.settle(cost, actual)
+	if total.core != nil {
 		total.settle(cost, actual)
 	}
 }
 
-func (c *core) settle(cost, actual int) {
-	c, now := c.lock(actual > cost)
+func (r receipt) settle(cost, actual int) {
+	c, now := r.core.lock(actual > cost)
 	stats, t := &c.stats, c.at(now)
 	switch {
 	case actual < 0:
 		stats.Returned++
 		count(&stats.RefundedCost, cost)
-		c.requests.credit(t, 1)
-		c.cost.credit(t, cost)
+		c.giveBack(t, r.from, 1, cost)
 	case actual < cost:
 		count(&stats.RefundedCost, cost-actual)
-		c.cost.credit(t, cost-actual)
+		c.giveBack(t, r.from, 0, cost-actual)
 	default:
-		extra := actual - cost
-		forgiven := c.cost.chargeDownTo(t, extra, c.cfg.MaxDebt)
+		extra, forgiven := actual-cost, 0
+		if r.from.cost == c.epochs.cost {
+			forgiven = c.cost.chargeDownTo(t, extra, c.cfg.MaxDebt)
+		}
 		count(&stats.ExtraCost, extra-forgiven)
 		count(&stats.ForgivenCost, forgiven)
 	}
 	c.unlock()
+}
+
+// giveBack gives back to those limits that it was taken from.
+func (c *core) giveBack(t time.Time, from epochs, requests, cost int) {
+	if from.requests == c.epochs.requests {
+		c.requests.credit(t, requests)
+	}
+	if from.cost == c.epochs.cost {
+		c.cost.credit(t, cost)
+	}
 }
 
 // pause lets nothing through for d from now. A pause that is on already is never made shorter.

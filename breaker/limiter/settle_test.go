@@ -85,6 +85,69 @@ func TestDebt(t *testing.T) {
 	})
 }
 
+// A permit gives back to, and takes in addition from, the limits only that its request took from.
+func TestSettleAfterReconfigure(t *testing.T) {
+	bubble(t, limiter.Config{}, func(t *testing.T, l *intLimiter, _ *recorder) {
+		acquire := func(cost int) *limiter.Permit {
+			t.Helper()
+			permit, err := l.Acquire(t.Context(), cost)
+			require.NoError(t, err)
+			return permit
+		}
+		level := func(requests, cost float64) {
+			t.Helper()
+			require.InDelta(t, requests, l.Level().Requests, 1e-6)
+			require.InDelta(t, cost, l.Level().Cost, 1e-6)
+		}
+		before, partly, over := acquire(100), acquire(100), acquire(0)
+		requests, costs := limiter.Limit{Burst: 10}, limiter.Limit{Burst: 100}
+		require.NoError(t, l.Reconfigure(limiter.Config{Requests: requests, Cost: costs}))
+		middle := acquire(60)
+		level(9, 40)
+		before.Cancel()
+		partly.Settle(50)
+		over.Settle(50)
+		level(9, 40)
+
+		// Cost goes and comes: that is another limit. Requests is the same all the time.
+		require.NoError(t, l.Reconfigure(limiter.Config{Requests: requests}))
+		between := acquire(60)
+		require.NoError(t, l.Reconfigure(limiter.Config{Requests: limiter.Limit{Burst: 20}, Cost: costs}))
+		after := acquire(70)
+		level(7, 30)
+		middle.Cancel()
+		level(8, 30)
+		between.Cancel()
+		level(9, 30)
+		after.Cancel()
+		level(10, 100)
+	})
+}
+
+// The same for a request that is let through as its context ends.
+func TestGoneAfterReconfigure(t *testing.T) {
+	bubble(t, limiter.Config{}, func(t *testing.T, l *intLimiter, _ *recorder) {
+		l.Pause(time.Second)
+		asked := 0
+		ctx := errContext{t.Context(), func() error {
+			if asked++; asked == 1 { // on arrival
+				return nil
+			}
+			// It has been let through, and finds that its context has ended.
+			if asked == 2 {
+				require.NoError(t, l.Reconfigure(limiter.Config{Cost: limiter.Limit{Burst: 100}}))
+				_, err := l.TryAcquire(50)
+				require.NoError(t, err)
+			}
+			return context.Canceled
+		}}
+		gone := async(do(ctx, l, 50))
+		require.Equal(t, 1, asked)
+		require.ErrorIs(t, (<-gone).err, context.Canceled)
+		require.InDelta(t, 50, cost(l), 1e-6)
+	})
+}
+
 // Settle called ten times, at once or one after the other, settles once.
 func TestSettleOnce(t *testing.T) {
 	l, _ := newLimiter(t, limiter.Config{Cost: limiter.Limit{Burst: 100}})

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// finish waits for the outcome of w, if there is one, and reports it.
-func (c *core) finish(ctx context.Context, cost int, w *waiter, err error) error {
+// finish waits for the outcome of w, if there is one, and reports it. It returns which limits w took from.
+func (c *core) finish(ctx context.Context, cost int, w *waiter, err error) (from epochs, _ error) {
 	var waited time.Duration
 	if w != nil {
-		waited, err = c.wait(ctx, w)
+		waited, from, err = c.wait(ctx, w)
 	}
 	c.mu.Lock()
 	report := c.cfg.OnLimited
@@ -22,11 +22,11 @@ func (c *core) finish(ctx context.Context, cost int, w *waiter, err error) error
 		}
 		report(e)
 	}
-	return err
+	return from, err
 }
 
 // wait is the outcome of w, or the end of the caller's context.
-func (c *core) wait(ctx context.Context, w *waiter) (time.Duration, error) {
+func (c *core) wait(ctx context.Context, w *waiter) (time.Duration, epochs, error) {
 	select {
 	case <-w.wake:
 	case <-ctx.Done():
@@ -37,19 +37,19 @@ func (c *core) wait(ctx context.Context, w *waiter) (time.Duration, error) {
 			locked.unlock()
 			waited := now - w.arrived
 			c.waiters.put(w)
-			return waited, context.Cause(ctx)
+			return waited, epochs{}, context.Cause(ctx)
 		}
 		locked.unlock()
 		<-w.wake
 	}
-	waited, err, cost := w.waited, w.err, w.cost
+	waited, from, err, cost := w.waited, w.from, w.err, w.cost
 	c.waiters.put(w)
 	if err == nil && ctx.Err() != nil {
 		// It was let through as its context ended: nobody is there any more to use that.
-		c.undo(ctx, cost, waited)
+		c.undo(ctx, from, cost, waited)
 		err = context.Cause(ctx)
 	}
-	return waited, err
+	return waited, from, err
 }
 
 func (c *core) left(ctx context.Context) {
@@ -61,14 +61,13 @@ func (c *core) left(ctx context.Context) {
 }
 
 // undo makes as if the request had left before it was let through.
-func (c *core) undo(ctx context.Context, cost int, waited time.Duration) {
+func (c *core) undo(ctx context.Context, from epochs, cost int, waited time.Duration) {
 	c, now := c.lock(false)
 	c.stats.Admitted--
 	c.stats.Waited--
 	c.stats.ReservedCost -= uint64(cost)
 	c.stats.TotalWaitTime -= waited
 	c.left(ctx)
-	c.requests.credit(c.at(now), 1)
-	c.cost.credit(c.at(now), cost)
+	c.giveBack(c.at(now), from, 1, cost)
 	c.unlock()
 }
