@@ -88,10 +88,14 @@ func (k *Keyed[K, Req, Resp]) acquire(ctx context.Context, key K, cost int, try 
 	if err != nil {
 		return own, total, err
 	}
+	through := false // so it stays if the hook of the total panics
+	defer func() {
+		if !through {
+			own.settle(cost, NeverRan)
+		}
+	}()
 	total, err = k.total.acquire(ctx, cost, try)
-	if err != nil {
-		own.settle(cost, NeverRan)
-	}
+	through = err == nil
 	return own, total, err
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"math"
+	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,6 +102,31 @@ func TestTotal(t *testing.T) {
 		require.InDelta(t, 8, k.Level(1).Cost, 1e-6)
 		require.InDelta(t, 13, k.TotalLevel().Cost, 1e-6)
 	})
+}
+
+// A key gets its share back also if the hook does not return.
+func TestTotalHookPanics(t *testing.T) {
+	for name, end := range map[string]func(){"panic": func() { panic(errBackend) }, "Goexit": runtime.Goexit} {
+		cfg := limiter.KeyedConfig{
+			Each:  limiter.Config{Requests: ten, Cost: ten},
+			Total: limiter.Config{Requests: limiter.PerMinute(1), NoWait: true, OnLimited: func(limiter.LimitedEvent) { end() }},
+		}
+		keyedBubble(t, cfg, func(t *testing.T, k *intKeyed) {
+			_, err := k.Do(t.Context(), 100)
+			require.NoError(t, err)
+			returned := false
+			var all sync.WaitGroup
+			all.Go(func() {
+				defer func() { _ = recover() }()
+				_, _ = k.Do(t.Context(), 205)
+				returned = true
+			})
+			all.Wait()
+			require.False(t, returned, name)
+			require.Equal(t, limiter.Level{Requests: 10, Cost: 10}, k.Level(2), name)
+			require.Equal(t, uint64(1), k.Stats().Each.Returned, name)
+		})
+	}
 }
 
 // Only keys that have nothing to remember are evicted.
