@@ -128,9 +128,10 @@ type Config struct {
 	// Default: DefaultMaxWaiting.
 	MaxWaiting int
 
-	// OnLimited, if not nil, is called for each request that had to wait or was rejected, once its fate is known, on the
-	// caller's goroutine and outside locks. Calls may overlap. It may call every method. A panic in it goes to the caller.
-	OnLimited func(LimitedEvent)
+	// OnReject, if not nil, is called for each request that is rejected, with all that Stats.Rejected counts, on the caller's goroutine and
+	// outside locks, before the caller gets the error. Calls may overlap. It may call every method. A panic in it goes to the
+	// caller. A request whose context ends is not rejected.
+	OnReject func(RejectEvent)
 }
 
 // withDefaults checks c and fills in the defaults. prefix names it in errors, costed says whether there is a WithCost.

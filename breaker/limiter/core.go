@@ -110,15 +110,14 @@ func check(ctx context.Context, cost int) error {
 }
 
 // checkSize is what is done before admission to the total, so that nobody waits at a key for what cannot be.
-func (c *core) checkSize(ctx context.Context, cost int) error {
+func (c *core) checkSize(cost int) error {
 	if int64(cost) <= c.maxCost.Load() {
 		return nil
 	}
 	c.mu.Lock()
 	c.stats.Rejected.TooLarge++
 	c.mu.Unlock()
-	_, err := c.finish(ctx, cost, nil, c.tooLarge(cost))
-	return err
+	return c.reject(cost, 0, c.tooLarge(cost))
 }
 
 func (c *core) tooLarge(cost int) error {

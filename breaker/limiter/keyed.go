@@ -80,7 +80,7 @@ func (k *Keyed[K, Req, Resp]) acquire(ctx context.Context, key K, cost int, try 
 		err = checkKey(key)
 	}
 	if err == nil {
-		err = k.total.checkSize(ctx, cost)
+		err = k.total.checkSize(cost)
 	}
 	if err == nil {
 		own, err = k.table.acquire(ctx, key, cost, try)

@@ -109,7 +109,7 @@ func TestTotalHookPanics(t *testing.T) {
 	for name, end := range map[string]func(){"panic": func() { panic(errBackend) }, "Goexit": runtime.Goexit} {
 		cfg := limiter.KeyedConfig{
 			Each:  limiter.Config{Requests: ten, Cost: ten},
-			Total: limiter.Config{Requests: limiter.PerMinute(1), NoWait: true, OnLimited: func(limiter.LimitedEvent) { end() }},
+			Total: limiter.Config{Requests: limiter.PerMinute(1), NoWait: true, OnReject: func(limiter.RejectEvent) { end() }},
 		}
 		keyedBubble(t, cfg, func(t *testing.T, k *intKeyed) {
 			_, err := k.Do(t.Context(), 100)
@@ -360,11 +360,11 @@ func TestBadKeys(t *testing.T) {
 	require.Equal(t, 1, anys.Stats().Keys)
 }
 
-func TestKeyedOnLimited(t *testing.T) {
-	var events []limiter.LimitedEvent
-	hook := func(e limiter.LimitedEvent) { events = append(events, e) }
-	each := limiter.Config{Requests: limiter.Limit{Burst: 1}, OnLimited: hook}
-	cfg := limiter.KeyedConfig{Each: each, Total: limiter.Config{Cost: ten, OnLimited: hook}, MaxKeys: 2}
+func TestKeyedOnReject(t *testing.T) {
+	var events []limiter.RejectEvent
+	hook := func(e limiter.RejectEvent) { events = append(events, e) }
+	each := limiter.Config{Requests: limiter.Limit{Burst: 1}, OnReject: hook}
+	cfg := limiter.KeyedConfig{Each: each, Total: limiter.Config{Cost: ten, OnReject: hook}, MaxKeys: 2}
 	keyedBubble(t, cfg, func(t *testing.T, k *intKeyed) {
 		_, err := k.Do(t.Context(), 110)
 		require.NoError(t, err)
@@ -374,7 +374,7 @@ func TestKeyedOnLimited(t *testing.T) {
 		_, err = k.Do(t.Context(), 200)
 		require.NoError(t, err)
 		_, tooMany := k.Do(t.Context(), 300)
-		require.Equal(t, []limiter.LimitedEvent{
+		require.Equal(t, []limiter.RejectEvent{
 			{Key: 1, Cost: 1, Err: byKey},
 			{Total: true, Cost: 1, Err: byTotal},
 			{Total: true, Cost: 11, Err: tooLarge},

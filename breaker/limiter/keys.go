@@ -95,10 +95,10 @@ func (t *table[K]) acquire(ctx context.Context, key K, cost int, try bool) (rece
 	e, err := t.entry(key, now)
 	if err != nil {
 		t.stats.Rejected.TooManyKeys++
-		report := t.each.OnLimited
+		report := t.each.OnReject
 		t.mu.Unlock()
 		if report != nil {
-			report(LimitedEvent{Key: key, Cost: cost, Err: err})
+			report(RejectEvent{Key: key, Cost: cost, Err: err})
 		}
 		return receipt{}, err
 	}

@@ -83,11 +83,11 @@ type Level struct {
 	Waiting  int           // requests that wait
 }
 
-// LimitedEvent describes a request that had to wait or was rejected, for [Config].OnLimited.
-type LimitedEvent struct {
+// RejectEvent describes a request that was rejected, for [Config].OnReject.
+type RejectEvent struct {
 	Key    any           // the request's key (Keyed only, and not with Total)
 	Total  bool          // by KeyedConfig.Total, not by the limits of its key
 	Cost   int           // what was asked for
-	Waited time.Duration // how long it waited
-	Err    error         // nil if it was let through in the end
+	Waited time.Duration // how long it waited before
+	Err    error         // what the caller gets: a *LimitedError or ErrTooLarge
 }

@@ -6,50 +6,57 @@ import (
 	"time"
 )
 
-// finish waits for the outcome of w, if there is one, and reports it. It returns which limits w took from.
+// finish is what is left of acquire after admit: the wait for the outcome of w, if there is one, or the report of err. It returns which limits w
+// took from.
 func (c *core) finish(ctx context.Context, cost int, w *waiter, err error) (from epochs, _ error) {
-	var waited time.Duration
-	if w != nil {
-		waited, from, err = c.wait(ctx, w)
+	if w == nil {
+		return from, c.reject(cost, 0, err)
 	}
+	return c.wait(ctx, w)
+}
+
+// reject reports a request that is rejected with err, which it returns.
+func (c *core) reject(cost int, waited time.Duration, err error) error {
 	c.mu.Lock()
-	report := c.cfg.OnLimited
+	report := c.cfg.OnReject
 	c.mu.Unlock()
 	if report != nil {
-		e := LimitedEvent{Total: c.total, Cost: cost, Waited: waited, Err: err}
+		e := RejectEvent{Total: c.total, Cost: cost, Waited: waited, Err: err}
 		if c.home != nil {
 			e.Key = c.home.name()
 		}
 		report(e)
 	}
-	return from, err
+	return err
 }
 
 // wait is the outcome of w, or the end of the caller's context.
-func (c *core) wait(ctx context.Context, w *waiter) (time.Duration, epochs, error) {
+func (c *core) wait(ctx context.Context, w *waiter) (epochs, error) {
 	select {
 	case <-w.wake:
 	case <-ctx.Done():
-		locked, now := c.lock(false) // another than c only if c was evicted, and w is not queued then
+		locked, _ := c.lock(false) // another than c only if c was evicted, and w is not queued then
 		if w.queued {
 			c.unqueue(w)
 			c.left(ctx)
 			locked.unlock()
-			waited := now - w.arrived
 			c.waiters.put(w)
-			return waited, epochs{}, context.Cause(ctx)
+			return epochs{}, context.Cause(ctx)
 		}
 		locked.unlock()
 		<-w.wake
 	}
 	waited, from, err, cost := w.waited, w.from, w.err, w.cost
 	c.waiters.put(w)
-	if err == nil && ctx.Err() != nil {
+	switch {
+	case err != nil:
+		return from, c.reject(cost, waited, err)
+	case ctx.Err() != nil:
 		// It was let through as its context ended: nobody is there any more to use that.
 		c.undo(ctx, from, cost, waited)
-		err = context.Cause(ctx)
+		return from, context.Cause(ctx)
 	}
-	return waited, from, err
+	return from, nil
 }
 
 func (c *core) left(ctx context.Context) {
