@@ -146,7 +146,7 @@ func (b *bucket) price(n int) int64 {
 	case b.lim == nil:
 		return 0
 	case b.limit.Burst == 0: // lets nothing through
-		return int64(n)
+		return min(int64(n), 2*MaxEvents) // like a waiter's weight, which it is added to
 	}
 	return int64(min(n, b.limit.Burst))
 }

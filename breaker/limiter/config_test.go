@@ -146,6 +146,22 @@ func TestNeverWhileWaiting(t *testing.T) {
 	})
 }
 
+// The cost of those who wait and a huge one add up to more than an int64 holds.
+func TestNeverBehindOthers(t *testing.T) {
+	bubble(t, limiter.Config{Requests: limiter.PerSecond(1)}, func(t *testing.T, l *intLimiter, _ *recorder) {
+		_, err := l.Do(t.Context(), 0)
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		first, second := async(do(ctx, l, 0)), async(do(ctx, l, 5))
+		require.NoError(t, l.Reconfigure(limiter.Config{Requests: limiter.PerSecond(1), Cost: limiter.PerMinute(0)}))
+		_, err = l.TryAcquire(math.MaxInt)
+		limited(t, err, limiter.ReasonNever, limiter.CauseCost, limiter.Never)
+		cancel(errGaveUp)
+		require.ErrorIs(t, (<-first).err, errGaveUp)
+		require.Error(t, (<-second).err)
+	})
+}
+
 func TestReconfigure(t *testing.T) {
 	bubble(t, limiter.Config{Cost: ten}, func(t *testing.T, l *intLimiter, _ *recorder) {
 		_, err := l.Do(t.Context(), 10)
