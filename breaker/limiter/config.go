@@ -189,8 +189,12 @@ type KeyedConfig struct {
 
 	// MaxKeys is the number of keys that are kept at a time. When they are that many, a new key takes the place of one that has nothing
 	// to remember: its buckets are full, nobody waits in it and it is not paused. If there is none the new
-	// key's requests fail with a *LimitedError: a key that is over its limits cannot reset them by the arrival of others. Default:
-	// DefaultMaxKeys.
+	// key's requests fail with a *LimitedError: a key that is over its limits cannot reset them by the arrival of others.
+	//
+	// More are kept when the actual cost of requests (see WithActual and Permit.Settle) is more than was reserved, and their keys have made
+	// room for others meanwhile: such a key comes back, because a debt is not forgotten, even if there is none that can go. So what bounds the number
+	// of keys is MaxKeys and the number of requests that are not settled yet, together. What is above MaxKeys goes, as soon as it is full, when the next key
+	// comes. Default: DefaultMaxKeys.
 	MaxKeys int
 }
 

@@ -62,7 +62,7 @@ func (s *shared) renew(old, cfg *Config) {
 type home interface {
 	// current is the core that stands for the key now, for one that was evicted. If there is none it is that one itself, which is put
 	// back if revive is true; otherwise it stays out, which is right for what would only fill it: it was full.
-	current(revive bool) *core
+	current(now time.Duration, revive bool) *core
 	name() any // the key
 }
 
@@ -85,7 +85,7 @@ func (c *core) lock(revive bool) (*core, time.Duration) {
 	now := time.Since(c.start)
 	c.mu.Lock()
 	if c.gone {
-		c = c.home.current(revive) // of the same Keyed, so it has the same lock
+		c = c.home.current(now, revive) // of the same Keyed, so it has the same lock
 	}
 	return c, c.tick(now)
 }

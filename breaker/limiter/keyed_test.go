@@ -199,6 +199,43 @@ func TestEvictionSparesLateTimers(t *testing.T) {
 	})
 }
 
+// Debtors that come back take the places of full keys, if there are any. What is then above MaxKeys goes when it is full.
+func TestMaxKeys(t *testing.T) {
+	const maxKeys, debtors = 2, 50
+	keyedBubble(t, limiter.KeyedConfig{Each: limiter.Config{Cost: ten}, MaxKeys: maxKeys}, func(t *testing.T, k *intKeyed) {
+		keys := func(want int) {
+			t.Helper()
+			require.Equal(t, want, k.Stats().Keys)
+		}
+		debt := func(afterwards time.Duration) {
+			t.Helper()
+			var permits []*limiter.Permit
+			for key := range debtors {
+				permit, err := k.Acquire(t.Context(), key, 0) // is full all the same
+				require.NoError(t, err)
+				permits = append(permits, permit)
+			}
+			keys(maxKeys)
+			for _, permit := range permits {
+				permit.Settle(5)
+				time.Sleep(afterwards)
+			}
+		}
+		debt(500 * ms) // each is full when the next one comes back
+		keys(maxKeys)
+		time.Sleep(time.Hour)
+		debt(0)
+		keys(debtors)
+		for key := range debtors {
+			require.InDelta(t, 5, k.Level(key).Cost, 1e-6)
+		}
+		time.Sleep(time.Hour)
+		_, err := k.Acquire(t.Context(), debtors, 0)
+		require.NoError(t, err)
+		keys(maxKeys)
+	})
+}
+
 // A permit that is settled after its key was evicted reaches what stands for the key now.
 func TestSettleAfterEviction(t *testing.T) {
 	cfg := limiter.KeyedConfig{Each: limiter.Config{Cost: ten}, MaxKeys: 1}
@@ -218,14 +255,14 @@ func TestSettleAfterEviction(t *testing.T) {
 
 		debtor := evict(1)
 		debtor.Settle(18)
-		require.Equal(t, 2, k.Stats().Keys, "it comes back, above MaxKeys")
+		require.Equal(t, 1, k.Stats().Keys, "it comes back, in the place of one that is full")
 		require.InDelta(t, -3, k.Level(1).Cost, 1e-6)
 		_, err := k.TryAcquire(1, 1)
 		limited(t, err, limiter.ReasonNoWait, limiter.CauseCost, 400*ms)
 		time.Sleep(time.Hour)
 		_, err = k.Do(t.Context(), 200)
 		require.NoError(t, err)
-		require.Equal(t, 1, k.Stats().Keys, "both made room")
+		require.Equal(t, 1, k.Stats().Keys, "it made room")
 
 		// The key is there again when the permit is settled.
 		time.Sleep(time.Hour)

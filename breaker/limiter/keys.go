@@ -11,7 +11,7 @@ import (
 const recheck = time.Minute
 
 // table holds the cores of the keys: MaxKeys at most, but for those that come back after their eviction, because one of their permits
-// was settled into debt. All is guarded by one mutex: the keys' own is the same.
+// was settled into debt, and find none that can go. All is guarded by one mutex: the keys' own is the same.
 type table[K comparable] struct {
 	shared
 	given   KeyedConfig // as the caller gave it
@@ -32,11 +32,12 @@ type entry[K comparable] struct {
 
 func (e *entry[K]) name() any { return e.key }
 
-func (e *entry[K]) current(revive bool) *core {
-	if now, ok := e.table.entries[e.key]; ok {
-		return &now.core
+func (e *entry[K]) current(now time.Duration, revive bool) *core {
+	if current, ok := e.table.entries[e.key]; ok {
+		return &current.core
 	}
 	if revive {
+		e.table.makeRoom(now) // if it cannot, e comes back all the same: its debt must not be lost
 		e.gone = false
 		e.configure(e.table.each) // which may have changed meanwhile
 		e.table.insert(e)
