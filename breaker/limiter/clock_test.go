@@ -2,6 +2,7 @@ package limiter_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,6 +57,48 @@ func TestLateTimer(t *testing.T) {
 				}
 				passed(t, out, want)
 			}
+		})
+	}
+}
+
+// The most that any stretch of length Per sees is what Limit says, also after a standstill.
+func TestCatchUpBound(t *testing.T) {
+	const events, burst, per = 10, 1, 10 * ms
+	for _, c := range []struct {
+		late time.Duration
+		most int
+	}{{0, events + burst}, {100 * ms, events + burst + 100}, {time.Hour, events + burst + 100}} {
+		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex
+			var through []time.Duration
+			start := time.Now()
+			l, err := limiter.New(func(context.Context, int) (int, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				through = append(through, time.Since(start))
+				return 0, nil
+			}, limiter.Config{Requests: limiter.Limit{Events: events, Per: per, Burst: burst}})
+			require.NoError(t, err)
+			var all sync.WaitGroup
+			for range 300 {
+				all.Go(func() { _, _ = l.Do(t.Context(), 0) })
+			}
+			synctest.Wait()
+			fire := l.DelayTimer()
+			time.Sleep(c.late)
+			fire()
+			all.Wait()
+			require.Len(t, through, 300)
+			seen := 0
+			for i := range through {
+				n := 0
+				for n < len(through)-i && through[i+n]-through[i] <= per {
+					n++
+				}
+				seen = max(seen, n)
+			}
+			require.InDelta(t, c.most, seen, 1, "late by %v", c.late) // where the stretch ends it is a nanosecond more or less
+			require.LessOrEqual(t, seen, c.most, "late by %v", c.late)
 		})
 	}
 }

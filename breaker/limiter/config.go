@@ -27,6 +27,10 @@ const maxFillTime = 100 * 365 * 24 * time.Hour
 // at the rate Events/Per; so any stretch of time of length Per sees at most Events+Burst: with the default Burst twice the
 // Events, when it begins with a full bucket. To keep every Per within n, let Events and Burst add up to n.
 //
+// One thing comes on top: after a standstill of the process, or when timers are late, requests that wait catch up with what they missed of the last
+// 100 ms, all at once. A stretch that begins then sees at most what the rate gives in 100 ms more: of a limit per minute that is 1/600 of the
+// Events, but ten times the Events if Per is 10 ms. With NoWait, and with TryAcquire while nobody waits, there is nothing to catch up with.
+//
 // The zero Limit is no limit. A Limit that has only Per lets nothing through (a tenant whose quota is 0). One that has only Burst is a
 // budget: it is never refilled, and gets back only what is refunded.
 type Limit struct {

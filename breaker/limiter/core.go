@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// maxLate is how much a late timer makes up for. After a longer standstill those who wait are not let through in one burst.
+// maxLate is how much a late timer makes up for. After a longer standstill those who wait are not let through in one burst. It does not depend
+// on Limit.Per: timers are late by as much where Per is short, and the rate would fall below the limit.
 const maxLate = 100 * time.Millisecond
 
 // core is the machinery of one Limiter, of one key of a Keyed, or of a Keyed's total: two buckets, and a queue in front of them.

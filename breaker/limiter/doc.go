@@ -37,7 +37,8 @@
 // for others, so nobody gets rid of a debt by making the limiter forget it.
 //
 // Callers who wait get the full rate also where the bucket is small and timers are late: each takes its tokens as of the moment when they were
-// there. After a standstill, of the process or the machine, that makes up for at most 100 ms.
+// there. After a standstill, of the process or the machine, that makes up for at most 100 ms; see [Limit] for
+// what that adds.
 //
 // # When not to use it
 //
