@@ -274,7 +274,7 @@ func TestNoWait(t *testing.T) {
 }
 
 func TestQueueFull(t *testing.T) {
-	bubble(t, limiter.Config{Requests: ten, MaxWaiting: 2}, func(t *testing.T, l *intLimiter, _ *recorder) {
+	bubble(t, limiter.Config{Requests: ten, MaxQueue: 2}, func(t *testing.T, l *intLimiter, _ *recorder) {
 		for range 10 {
 			_, err := l.Do(t.Context(), 1)
 			require.NoError(t, err)

@@ -9,16 +9,16 @@ import (
 
 // Defaults of [Config] and [KeyedConfig].
 const (
-	DefaultMaxWaiting = 1024
-	DefaultMaxKeys    = 10_000
+	DefaultMaxQueue = 1024
+	DefaultMaxKeys  = 10_000
 )
 
 // MaxEvents is the most that Limit.Events, Limit.Burst and Config.MaxDebt may be. Levels are counted in float64, which up to here is exact to
 // a thousandth and better. For no limit at all use the zero Limit.
 const MaxEvents = 1 << 40
 
-// maxWaiting bounds Config.MaxWaiting, so that the sum of the costs that wait cannot overflow.
-const maxWaiting = 1 << 20
+// maxQueue bounds Config.MaxQueue, so that the sum of the costs that wait cannot overflow.
+const maxQueue = 1 << 20
 
 // maxFillTime bounds how long a bucket takes to fill.
 const maxFillTime = 100 * 365 * 24 * time.Hour
@@ -120,7 +120,7 @@ type Config struct {
 	// leaves a debt, which MaxDebt bounds: the largest possible cost is Burst+MaxDebt. Default: such a request fails with ErrTooLarge.
 	Borrow bool
 
-	// NoWait makes a request that is over the limits fail at once with a *LimitedError. Default: it waits.
+	// NoWait makes a request that is over the limits fail at once with a *LimitedError. It excludes MaxWait and MaxQueue. Default: it waits.
 	NoWait bool
 
 	// MaxWait is the longest that a request waits. One that would have to wait longer fails at once with a *LimitedError; one
@@ -128,9 +128,9 @@ type Config struct {
 	// Default: no bound but the deadline of the caller's context.
 	MaxWait time.Duration
 
-	// MaxWaiting is the number of requests that may wait at the same time; more fail at once with a *LimitedError.
-	// Default: DefaultMaxWaiting.
-	MaxWaiting int
+	// MaxQueue is the number of requests that may wait at the same time; more fail at once with a *LimitedError.
+	// For none see NoWait. Default: DefaultMaxQueue.
+	MaxQueue int
 
 	// OnReject, if not nil, is called for each request that is rejected, with all that Stats.Rejected counts, on the caller's goroutine and
 	// outside locks, before the caller gets the error. Calls may overlap. It may call every method. A panic in it goes to the
@@ -149,14 +149,14 @@ func (c Config) withDefaults(prefix string, costed bool) (Config, error) {
 	}
 	limited := c.Cost != Limit{}
 	switch {
-	case c.MaxDebt < 0, c.MaxWait < 0, c.MaxWaiting < 0:
-		return c, fmt.Errorf("limiter: %s has a negative field: MaxDebt %d, MaxWait %v, MaxWaiting %d", prefix, c.MaxDebt, c.MaxWait, c.MaxWaiting)
+	case c.MaxDebt < 0, c.MaxWait < 0, c.MaxQueue < 0:
+		return c, fmt.Errorf("limiter: %s has a negative field: MaxDebt %d, MaxWait %v, MaxQueue %d", prefix, c.MaxDebt, c.MaxWait, c.MaxQueue)
 	case int64(c.MaxDebt) > MaxEvents:
 		return c, fmt.Errorf("limiter: %s.MaxDebt %d is more than MaxEvents, %d", prefix, c.MaxDebt, int64(MaxEvents))
-	case c.MaxWaiting > maxWaiting:
-		return c, fmt.Errorf("limiter: %s.MaxWaiting %d is more than %d", prefix, c.MaxWaiting, maxWaiting)
-	case c.NoWait && c.MaxWait > 0:
-		return c, fmt.Errorf("limiter: %s has NoWait, but also MaxWait %v", prefix, c.MaxWait)
+	case c.MaxQueue > maxQueue:
+		return c, fmt.Errorf("limiter: %s.MaxQueue %d is more than %d", prefix, c.MaxQueue, maxQueue)
+	case c.NoWait && (c.MaxWait > 0 || c.MaxQueue > 0):
+		return c, fmt.Errorf("limiter: %s has NoWait, but also MaxWait %v, MaxQueue %d", prefix, c.MaxWait, c.MaxQueue)
 	case !limited && (c.MaxDebt > 0 || c.Borrow):
 		return c, fmt.Errorf("limiter: %s.MaxDebt and Borrow need Cost", prefix)
 	case limited && !costed:
@@ -165,8 +165,8 @@ func (c Config) withDefaults(prefix string, costed bool) (Config, error) {
 	if c.MaxDebt == 0 {
 		c.MaxDebt = c.Cost.Burst
 	}
-	if c.MaxWaiting == 0 {
-		c.MaxWaiting = DefaultMaxWaiting
+	if c.MaxQueue == 0 {
+		c.MaxQueue = DefaultMaxQueue
 	}
 	return c, c.Cost.checkFillTime(prefix+".Cost", c.MaxDebt)
 }
@@ -188,7 +188,7 @@ type KeyedConfig struct {
 	Each Config
 
 	// Total holds the limits over all keys together. A request passes its key's limits first, then these; it takes from
-	// all or from none. MaxWait and MaxWaiting are bounds of each of the two queues. Default: no limits.
+	// all or from none. MaxWait and MaxQueue are bounds of each of the two queues. Default: no limits.
 	Total Config
 
 	// MaxKeys is the number of keys that are kept at a time. When they are that many, a new key takes the place of one that has nothing

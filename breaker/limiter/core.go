@@ -156,7 +156,7 @@ func (c *core) admit(ctx context.Context, cost int, try bool, now time.Duration)
 			deadline = d.Sub(c.start)
 		}
 		var ok bool
-		if reason, ok = c.mayWait(now, wait, now, deadline); ok && c.queue.n >= c.cfg.MaxWaiting {
+		if reason, ok = c.mayWait(now, wait, now, deadline); ok && c.queue.n >= c.cfg.MaxQueue {
 			reason, ok = ReasonQueueFull, false
 		}
 		if ok {

@@ -33,7 +33,7 @@ const (
 	ReasonNoWait      Reason = iota // Config.NoWait, or TryAcquire
 	ReasonMaxWait                   // it would have to wait longer than Config.MaxWait
 	ReasonDeadline                  // it would have to wait until the deadline of its context, or past it
-	ReasonQueueFull                 // Config.MaxWaiting wait already
+	ReasonQueueFull                 // Config.MaxQueue wait already
 	ReasonNever                     // the limit is not refilled
 	ReasonTooManyKeys               // no room for a new key (Keyed only)
 )

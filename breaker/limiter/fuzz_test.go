@@ -166,7 +166,7 @@ func (p *fuzzPlay) acquire() {
 		ctx, stop = context.WithTimeoutCause(ctx, time.Duration(d)*ms+ms/2, c.cause)
 		context.AfterFunc(ctx, stop)
 	}
-	exact, simple, full := p.m.exact(c.cost), p.m.simple(), len(p.m.queue) >= p.m.cfg.MaxWaiting
+	exact, simple, full := p.m.exact(c.cost), p.m.simple(), len(p.m.queue) >= p.m.cfg.MaxQueue
 	p.calls = append(p.calls, c)
 	go func() {
 		acquire := func() (*limiter.Permit, error) { return p.l.Acquire(ctx, c.cost) }
@@ -291,9 +291,12 @@ func (p *fuzzPlay) limit(per *time.Duration, b *modelBucket) limiter.Limit {
 }
 
 func (p *fuzzPlay) config() limiter.Config {
-	cfg := limiter.Config{Requests: p.limit(&p.requestsPer, &p.m.requests), Cost: p.limit(&p.costPer, &p.m.cost), NoWait: p.next(8) == 0, MaxWaiting: 1 + p.next(8)}
-	if !cfg.NoWait && p.next(3) == 0 {
-		cfg.MaxWait = time.Duration(1+p.next(80)) * ms
+	cfg := limiter.Config{Requests: p.limit(&p.requestsPer, &p.m.requests), Cost: p.limit(&p.costPer, &p.m.cost), NoWait: p.next(8) == 0}
+	if !cfg.NoWait {
+		cfg.MaxQueue = 1 + p.next(8)
+		if p.next(3) == 0 {
+			cfg.MaxWait = time.Duration(1+p.next(80)) * ms
+		}
 	}
 	if (cfg.Cost != limiter.Limit{}) {
 		cfg.Borrow, cfg.MaxDebt = p.next(4) == 0, p.next(30)

@@ -53,7 +53,7 @@ func (s *stress) round(t *testing.T, random *rand.Rand) {
 	each := limiter.Limit{Events: 200, Per: time.Millisecond, Burst: 5 + random.IntN(40)}
 	total := limiter.Limit{Events: 500, Per: time.Millisecond, Burst: 40 + random.IntN(100)}
 	cfg := limiter.KeyedConfig{
-		Each:    limiter.Config{Requests: each, Cost: each, MaxWaiting: 4 + random.IntN(16), MaxDebt: 10},
+		Each:    limiter.Config{Requests: each, Cost: each, MaxQueue: 4 + random.IntN(16), MaxDebt: 10},
 		Total:   limiter.Config{Cost: total, NoWait: random.IntN(4) == 0},
 		MaxKeys: 1 + random.IntN(4),
 	}
