@@ -160,6 +160,26 @@ func TestContext(t *testing.T) {
 	})
 }
 
+// Where the context has ended nobody is asked what the request costs and which key it has.
+func TestContextBeforeCallbacks(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errGaveUp)
+	asked := func(req int) int {
+		t.Error("asked")
+		return req
+	}
+	l, err := limiter.New(echo, limiter.Config{}, limiter.WithCost(asked))
+	require.NoError(t, err)
+	_, err = l.Do(ctx, 1)
+	require.ErrorIs(t, err, errGaveUp)
+	k, err := limiter.NewKeyed(asked, echo, limiter.KeyedConfig{}, limiter.WithCost(asked))
+	require.NoError(t, err)
+	_, err = k.Do(ctx, 1)
+	require.ErrorIs(t, err, errGaveUp)
+	_, err = k.Acquire(ctx, 1, -1)
+	require.ErrorIs(t, err, errGaveUp)
+}
+
 // A request that could not be in time fails at once, and takes nothing.
 func TestDeadline(t *testing.T) {
 	bubble(t, limiter.Config{Cost: ten}, func(t *testing.T, l *intLimiter, _ *recorder) {

@@ -99,11 +99,16 @@ func (c *core) unlock() {
 	c.mu.Unlock()
 }
 
-// check is what is done before admission.
-func check(ctx context.Context, cost int) error {
+// ended is what is asked first, before the callbacks: nobody waits for the answer any more.
+func ended(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	return nil
+}
+
+// checkCost is what is asked before admission.
+func checkCost(cost int) error {
 	if cost < 0 {
 		return fmt.Errorf("%w: negative cost %d", ErrBadRequest, cost)
 	}

@@ -20,7 +20,7 @@ type Keyed[K comparable, Req, Resp any] struct {
 	total     core
 }
 
-// NewKeyed makes a Keyed in front of next. key is called once for each request, on the caller's goroutine and outside locks; a panic in it
+// NewKeyed makes a Keyed in front of next. key is called once for each request whose context has not ended, on the caller's goroutine and outside locks; a panic in it
 // goes to the caller. A key that is not equal to itself (a NaN) or cannot be compared is ErrBadRequest. See New for the rest.
 func NewKeyed[K comparable, Req, Resp any](key func(Req) K, next Func[Req, Resp], cfg KeyedConfig, opts ...Option[Req]) (*Keyed[K, Req, Resp], error) {
 	if key == nil || next == nil {
@@ -45,6 +45,9 @@ func NewKeyed[K comparable, Req, Resp any](key func(Req) K, next Func[Req, Resp]
 // Do calls next with req once the limits of its key and the total have room for it. See Limiter.Do.
 func (k *Keyed[K, Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 	var resp Resp
+	if err := ended(ctx); err != nil {
+		return resp, err
+	}
 	cost := k.callbacks.costOf(req)
 	own, total, err := k.acquire(ctx, k.key(req), cost, false)
 	if err != nil {
@@ -66,6 +69,9 @@ func (k *Keyed[K, Req, Resp]) TryAcquire(key K, cost int) (*Permit, error) {
 }
 
 func (k *Keyed[K, Req, Resp]) permit(ctx context.Context, key K, cost int, try bool) (*Permit, error) {
+	if err := ended(ctx); err != nil {
+		return nil, err
+	}
 	own, total, err := k.acquire(ctx, key, cost, try)
 	if err != nil {
 		return nil, err
@@ -75,7 +81,7 @@ func (k *Keyed[K, Req, Resp]) permit(ctx context.Context, key K, cost int, try b
 
 // acquire takes from the key, then from the total.
 func (k *Keyed[K, Req, Resp]) acquire(ctx context.Context, key K, cost int, try bool) (own, total receipt, err error) {
-	err = check(ctx, cost)
+	err = checkCost(cost)
 	if err == nil {
 		err = checkKey(key)
 	}

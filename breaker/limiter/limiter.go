@@ -40,13 +40,17 @@ func New[Req, Resp any](next Func[Req, Resp], cfg Config, opts ...Option[Req]) (
 //
 // Requests are let through in the order of arrival; a heavy one at the head holds up those behind it until there is enough for it. One that
 // would have to wait past the deadline of ctx, or longer than Config.MaxWait, fails at once; if a debt or a pause makes it late while it
-// waits, it fails when it gets to the head of the queue. When ctx ends first, Do returns context.Cause(ctx) at once and nothing is taken.
+// waits, it fails when it gets to the head of the queue. When ctx ends first, Do returns context.Cause(ctx) at once and nothing is taken;
+// when it has ended already, nothing is called either.
 //
 // The errors of next are returned unchanged. The others are *LimitedError, ErrTooLarge and ErrBadRequest; they mean, as does the end of ctx
 // while it waits, that next was not called and nothing is taken. If next panics or calls runtime.Goexit, what was
 // reserved stays taken: its work may have been done.
 func (l *Limiter[Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 	var resp Resp
+	if err := ended(ctx); err != nil {
+		return resp, err
+	}
 	cost := l.callbacks.costOf(req)
 	own, err := l.acquire(ctx, cost, false)
 	if err != nil {
@@ -69,6 +73,9 @@ func (l *Limiter[Req, Resp]) TryAcquire(cost int) (*Permit, error) {
 }
 
 func (l *Limiter[Req, Resp]) permit(ctx context.Context, cost int, try bool) (*Permit, error) {
+	if err := ended(ctx); err != nil {
+		return nil, err
+	}
 	own, err := l.acquire(ctx, cost, try)
 	if err != nil {
 		return nil, err
@@ -77,7 +84,7 @@ func (l *Limiter[Req, Resp]) permit(ctx context.Context, cost int, try bool) (*P
 }
 
 func (l *Limiter[Req, Resp]) acquire(ctx context.Context, cost int, try bool) (receipt, error) {
-	if err := check(ctx, cost); err != nil {
+	if err := checkCost(cost); err != nil {
 		return receipt{}, err
 	}
 	return l.core.acquire(ctx, cost, try)

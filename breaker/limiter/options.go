@@ -22,7 +22,8 @@ type options[Req any] struct {
 // WithCost gives requests a cost, in the unit of Config.Cost: what is reserved for them before they run. For a language model that is
 // the tokens of the prompt and the most that may be generated. Without it every request costs 1. A negative cost is
 // ErrBadRequest.
-// cost is called once for each request, on the caller's goroutine and outside locks; a panic in it goes to the caller.
+// cost is called once for each request whose context has not ended, on the caller's goroutine and outside locks; a panic in it goes to the
+// caller.
 func WithCost[Req any](cost func(Req) int) Option[Req] {
 	return func(o *options[Req]) error {
 		if cost == nil {
