@@ -7,7 +7,8 @@ import (
 )
 
 // Permit is a request that was let through. It holds nothing that must be released: if it is never settled, the request has cost what was
-// reserved. All methods are safe for concurrent use, and only the first of them that is called has an effect.
+// reserved. All methods are safe for concurrent use, and do nothing on a nil Permit. Settling is final: only the first Settle or Cancel has an
+// effect.
 type Permit struct {
 	own, total receipt // total is zero if there is none
 	cost       int
@@ -21,13 +22,18 @@ type receipt struct {
 }
 
 // Cost is what was reserved.
-func (p *Permit) Cost() int { return p.cost }
+func (p *Permit) Cost() int {
+	if p == nil {
+		return 0
+	}
+	return p.cost
+}
 
 // Settle says what the request has cost in fact. If that is less than was reserved the difference is given back, as far as it fits into
 // the bucket, and may let others through at once; if it is more the difference is taken in addition, even into debt (see
 // Config.MaxDebt). A limit that there was not when the request was let through is left as it is. A negative number is NeverRan. Calls after the first Settle or Cancel do nothing.
 func (p *Permit) Settle(actual int) {
-	if p.settled.CompareAndSwap(false, true) {
+	if p != nil && p.settled.CompareAndSwap(false, true) {
 		settle(p.own, p.total, p.cost, actual)
 	}
 }

@@ -168,6 +168,17 @@ func TestSettleOnce(t *testing.T) {
 	require.Equal(t, level, cost(l))
 }
 
+// What comes with an error can be settled in a defer.
+func TestNilPermit(t *testing.T) {
+	l, _ := newLimiter(t, limiter.Config{Cost: limiter.Limit{Burst: 10}})
+	permit, err := l.TryAcquire(11)
+	require.ErrorIs(t, err, limiter.ErrTooLarge)
+	require.Zero(t, permit.Cost())
+	permit.Settle(5)
+	permit.Cancel()
+	require.Equal(t, 10.0, cost(l))
+}
+
 var errBackend = errors.New("back-end: failed")
 
 // TestWithActual: what the function says is settled; without an answer, what was reserved stays taken.
