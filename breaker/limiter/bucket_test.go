@@ -86,3 +86,21 @@ func TestBucket(t *testing.T) {
 	limiter.BucketSet(&b, at(161), limiter.Limit{})
 	require.True(t, math.IsInf(limiter.BucketLevel(&b, at(161)), 1))
 }
+
+// TestBucketPrecision: how far off a level gets by rounding is what MaxEvents says.
+func TestBucketPrecision(t *testing.T) {
+	const takes, spent = 1 << 17, 1 << 20
+	for _, burst := range []int{most, 1 << 29} {
+		var b limiter.Bucket
+		now := time.Now()
+		limiter.BucketSet(&b, now, limiter.Limit{Events: 1000, Per: time.Second, Burst: burst})
+		require.True(t, limiter.BucketTake(&b, now, spent))
+		begin, from := limiter.BucketLevel(&b, now), now
+		for range takes { // what comes in in between is less than a level of MaxEvents can tell
+			now = now.Add(100 * time.Nanosecond)
+			require.True(t, limiter.BucketTake(&b, now, 1))
+		}
+		want := begin + 1000*now.Sub(from).Seconds() - takes
+		require.InDelta(t, want, limiter.BucketLevel(&b, now), takes*float64(burst)/limiter.MaxEvents/8192, "burst %d", burst)
+	}
+}

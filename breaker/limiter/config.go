@@ -13,8 +13,13 @@ const (
 	DefaultMaxKeys  = 10_000
 )
 
-// MaxEvents is the most that Limit.Events, Limit.Burst and Config.MaxDebt may be. Levels are counted in float64, which up to here is exact to
-// a thousandth and better. For no limit at all use the zero Limit.
+// MaxEvents is the most that Limit.Events, Limit.Burst and Config.MaxDebt may be. An int of 32 bits cannot hold it: a program that is also built
+// for 386 or arm writes a smaller number, 1<<30 say. For no limit at all use the zero Limit.
+//
+// Levels are counted in float64, and each time that something is taken or given back the level is rounded: by up to 1/8192 where it is near MaxEvents, and by
+// less in proportion where it is lower. So a rate can be off by as much times the number of requests: with a level of MaxEvents and a million
+// requests a second by 122 a second, with one of a billion by 1 in 8 seconds. Limits whose Events are far more than their requests do not notice;
+// for the others keep Burst as small as the bursts are.
 const MaxEvents = 1 << 40
 
 // maxQueue bounds Config.MaxQueue, so that the sum of the costs that wait cannot overflow.
