@@ -6,10 +6,12 @@ import (
 	"math"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/scalable-ai/patterns/breaker/limiter"
@@ -128,21 +130,20 @@ func TestSettleAfterReconfigure(t *testing.T) {
 func TestGoneAfterReconfigure(t *testing.T) {
 	bubble(t, limiter.Config{}, func(t *testing.T, l *intLimiter, _ *recorder) {
 		l.Pause(time.Second)
-		asked := 0
+		var asked atomic.Int32
 		ctx := errContext{t.Context(), func() error {
-			if asked++; asked == 1 { // on arrival
+			switch asked.Add(1) {
+			case 1: // on arrival
 				return nil
-			}
-			// It has been let through, and finds that its context has ended.
-			if asked == 2 {
-				require.NoError(t, l.Reconfigure(limiter.Config{Cost: limiter.Limit{Burst: 100}}))
+			case 2: // it has been let through, and finds that its context has ended
+				assert.NoError(t, l.Reconfigure(limiter.Config{Cost: limiter.Limit{Burst: 100}}))
 				_, err := l.TryAcquire(50)
-				require.NoError(t, err)
+				assert.NoError(t, err)
 			}
 			return context.Canceled
 		}}
 		gone := async(do(ctx, l, 50))
-		require.Equal(t, 1, asked)
+		require.EqualValues(t, 1, asked.Load())
 		require.ErrorIs(t, (<-gone).err, context.Canceled)
 		require.InDelta(t, 50, cost(l), 1e-6)
 	})
