@@ -39,14 +39,11 @@ func (g *gathering[K, V]) gather() {
 		case i := <-g.done:
 			g.settle(int(i))
 		case <-g.waves[g.oldest].ctx.Done():
-			g.takeReturned() // an answer that is there counts, however late it is looked at
-			switch {
-			case g.ctx.Err() != nil:
+			if g.ctx.Err() != nil {
 				g.end(context.Cause(g.ctx))
 				return
-			case g.running > 0 && g.waves[g.oldest].ctx.Err() != nil:
-				g.giveUp(ErrShardTimeout)
 			}
+			g.giveUp(ErrShardTimeout)
 		}
 	}
 }
@@ -141,19 +138,7 @@ func (g *gathering[K, V]) fail(c *call[K, V], err error) {
 	}
 }
 
-// takeReturned settles all calls that have returned.
-func (g *gathering[K, V]) takeReturned() {
-	for {
-		select {
-		case i := <-g.done:
-			g.settle(int(i))
-		default:
-			return
-		}
-	}
-}
-
-// giveUp settles the oldest wave: it abandons the calls that have not returned.
+// giveUp settles the oldest wave: it abandons the calls that have not returned. An answer that is there counts, however late it is looked at.
 func (g *gathering[K, V]) giveUp(cause error) {
 	n := g.oldest
 	for i := g.waves[n].first; i < g.waves[n].last; i++ {
