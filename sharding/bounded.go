@@ -62,7 +62,10 @@ func NewBounded(p Placement, cfg BoundedConfig) (*Bounded, error) {
 		return nil, fmt.Errorf("sharding: BoundedConfig.Factor is %v, it must be from 1 to %d", cfg.Factor, maxFactor)
 	}
 	b := &Bounded{factor: uint64(math.Round(cfg.Factor * 1024)), loads: make(map[string]*load)}
-	return b, b.SetPlacement(p)
+	if err := b.SetPlacement(p); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // SetPlacement replaces the placement. Nodes that are in both keep their count of work in flight; work on nodes that are

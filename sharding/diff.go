@@ -26,8 +26,8 @@ type Plan struct {
 	Minimum float64
 
 	// Exact is false if the shares were found from a sample of 2^20 hashes. They then have an error of about a thousandth, and moves
-	// smaller than that may be missing. It is true for two placements of this package that are both Jump, both Maglev with the same
-	// number of slots, or of other types.
+	// smaller than that may be missing. It is true for two placements of this package if both are Jump, or both Maglev with the same
+	// number of slots, or neither is one of these.
 	Exact bool
 
 	before, after Placement

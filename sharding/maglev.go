@@ -15,7 +15,7 @@ type MaglevConfig struct {
 // keys between nodes that stay; [Diff] says how many.
 //
 // The table is that of Envoy's maglev, weights included: the heaviest node chooses in each round, one of a third of its weight
-// in each third.
+// in every third round.
 type Maglev struct {
 	cluster
 	owners []uint16 // of the slots

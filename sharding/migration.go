@@ -12,9 +12,12 @@ import (
 //   - A read asks the key's new owner. If that does not have the key, or fails, the read asks the old one.
 //   - A write goes to the new owner and then to the old one, and succeeds if both do.
 //
-// So until a move is finished the old owner has everything and going back is safe. Whoever copies the data, in whatever order, must
-// not overwrite what is there already (set if absent): it may be newer. If keys can be deleted while they are copied, a delete must
-// leave a mark, or the copy can bring the key back.
+// So until a move is finished the old owner has everything and going back is safe. What the store, and whoever copies, must see to:
+//
+//   - The copy begins when all writes have ended that know nothing of the migration, in all processes: they reach the old owner only.
+//   - The copy, in whatever order, does not overwrite what is there already (set if absent): it may be newer.
+//   - If keys can be deleted while they are copied, a delete leaves a mark, or the copy can bring the key back.
+//   - Two writes of one key at the same time can reach the two owners in different orders. If that matters, values carry versions.
 //
 // Once all keys of a move are copied, Finish it: its keys then belong to the new owner alone. Reads that began
 // before may still ask the old one for a moment, so delete there only when they have ended.

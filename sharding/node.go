@@ -47,7 +47,8 @@ type Placement interface {
 
 	// Owners appends to dst the indexes of the first k different owners of the hash, in order of preference, and returns it.
 	// The first is Owner. The others are spread over the zones as evenly as possible. If there are fewer than k
-	// nodes it appends them all. It does not allocate if dst has room.
+	// nodes it appends them all. It does not allocate if dst has room, unless k is more than some tens, there are more than 1,024 nodes, or a
+	// node's share is so small that it has to be searched for.
 	Owners(dst []int, hash uint64, k int) []int
 
 	// Nodes are the nodes. The caller must not change them.

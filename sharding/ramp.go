@@ -26,8 +26,8 @@ type RampConfig struct {
 }
 
 // Ramp says how much of its weight a node has while it is brought in (slow start: caches are cold, sessions not yet compiled)
-// or out (drain). It is a function of the time since that began; whoever has the clock builds a placement of [Scale]d
-// nodes for each step. Ring and Rendezvous move only keys of that node then.
+// or out (drain). It is a function of the time since that began; whoever has the clock builds a placement for
+// each step, with the node's weight changed by [Scale]. Ring and Rendezvous move only keys of that node then.
 type Ramp struct{ cfg RampConfig }
 
 // NewRamp checks the configuration.

@@ -44,6 +44,9 @@ type ShardError struct {
 
 // Error says how many keys are missing, and why the first shard failed.
 func (e *PartialError) Error() string {
+	if len(e.Shards) == 0 {
+		return "scatter: no shard failed"
+	}
 	missing := 0
 	for _, s := range e.Shards {
 		missing += len(s.Keys)

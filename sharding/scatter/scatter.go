@@ -62,7 +62,10 @@ func New[K comparable, V any](
 	}
 	s := &Scatter[K, V]{fetch: fetch, cfg: cfg, hash: o.hash}
 	s.requests.New = func() any { return new(request[K, V]) }
-	return s, s.SetPlacement(placement)
+	if err := s.SetPlacement(placement); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // SetPlacement replaces the placement. Calls of Do that run go on with the one with which they began. The error is

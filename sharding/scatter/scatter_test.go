@@ -199,6 +199,10 @@ func TestPartialAnswers(t *testing.T) {
 	}
 }
 
+func TestErrorOfNothing(t *testing.T) {
+	assert.Equal(t, "scatter: no shard failed", new(scatter.PartialError).Error())
+}
+
 func TestPanicCarriesTheStack(t *testing.T) {
 	s := newScatter(t, makeTable(t, 1), func(context.Context, sharding.Node, []int) ([]string, error) { panic("oh") }, scatter.Config{})
 	values, err := s.Do(t.Context(), []int{1})
