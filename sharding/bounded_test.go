@@ -93,6 +93,26 @@ func TestBoundedPlacementChanges(t *testing.T) {
 	assert.Equal(t, 1.0, b.Stats().Balance)
 }
 
+// changing is a placement that is replaced while it is asked.
+type changing struct {
+	sharding.Placement
+	change func()
+}
+
+func (c changing) Owner(hash uint64) int {
+	c.change()
+	return c.Placement.Owner(hash)
+}
+
+// A request is never sent by a placement that has been replaced before it was let in.
+func TestBoundedPlacementChangesWhileItIsAsked(t *testing.T) {
+	before, after := allPlacements(t, makeNodes(3))[0], allPlacements(t, []sharding.Node{{Name: "new"}})[0]
+	var b *sharding.Bounded
+	b = newBounded(t, changing{before, func() { assert.NoError(t, b.SetPlacement(after)) }}, 0)
+	assert.Equal(t, "new", b.Acquire(7).Node.Name)
+	assert.Equal(t, 1, b.Stats().InFlight)
+}
+
 func TestBoundedReleaseTwice(t *testing.T) {
 	b := newBounded(t, allPlacements(t, makeNodes(2))[0], 0)
 	l := b.Acquire(1)

@@ -22,7 +22,7 @@ type MapConfig struct {
 //
 // It suits state that is written as much as it is read, by many goroutines, to different keys: sessions, counters, the in-process shard of a
 // store. For keys that are written once and read often sync.Map is faster, and for the highest rates xsync.MapOf is: both
-// read without a lock. With few writers a plain map with a sync.RWMutex does as well.
+// read without a lock. With few cores or few writers a plain map with a sync.RWMutex does as well: measure with go test -bench Map -cpu.
 //
 // Its hash is seeded anew in each process: it is no placement. Use NewMap to make one.
 type Map[K comparable, V any] struct {

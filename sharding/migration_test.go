@@ -108,6 +108,10 @@ func TestMigration(t *testing.T) {
 	assert.Equal(t, 2, v, "written to the old owner after the end")
 	assert.ErrorIs(t, m.Finish(to.Name, from.Name), sharding.ErrName)
 	m.FinishAll()
+	for _, key := range testKeys(1000) {
+		_, _, moving = m.Route(key)
+		assert.False(t, moving)
+	}
 	assert.Equal(t, sharding.MigrationStats{Moved: m.Plan().Moved, Reads: 2, Fallbacks: 1, Writes: 2, DoubleWrites: 1}, m.Stats())
 }
 

@@ -68,6 +68,13 @@ func TestTableRebalance(t *testing.T) {
 		}
 		table = next
 	}
+	// Ten slots for three nodes: the one that has the fourth keeps it.
+	uneven, err := newTable(t, makeNodes(3), 10).Assign(0, 0, makeNodes(3)[2].Name)
+	require.NoError(t, err)
+	kept, err := uneven.Rebalance(makeNodes(3))
+	require.NoError(t, err)
+	assert.Equal(t, uneven.Fingerprint(), kept.Fingerprint())
+
 	same, err := table.Rebalance(table.Nodes())
 	require.NoError(t, err)
 	assert.Equal(t, table.Fingerprint(), same.Fingerprint())
