@@ -39,6 +39,7 @@ type core struct {
 	refused    uint64 // by quota
 	events     []StateChange
 	delivering bool
+	removed    bool // from its Group: closed, but without an era
 }
 
 // era is a time in which the breaker is closed. It ends when the breaker opens, or is reset or forced.
@@ -54,6 +55,9 @@ func newEra(cfg *Config, forced bool) *era {
 
 func newCore(cfg Config, key any, q *quota) *core {
 	c := &core{cfg: cfg, key: key, quota: q, base: time.Now()}
+	if q != nil {
+		c.base = q.base
+	}
 	c.halfOpen = c.openError(StateHalfOpen)
 	c.closed.Store(newEra(&c.cfg, false))
 	return c
@@ -96,11 +100,13 @@ func (c *core) enterProbe() (call, error) {
 	var k call
 	switch {
 	case c.state.passes():
-		k = call{era: c.closed.Load(), start: now}
+		if k = (call{era: c.closed.Load(), start: now}); k.era == nil {
+			k.era = overEra
+		}
 	case c.round != nil:
 		if p := c.round.admit(&c.cfg, now); p != nil {
 			k = call{probe: p, start: now}
-			c.cooled = p.expires
+			c.keep(p.expires)
 		}
 	}
 	var err error
@@ -193,7 +199,7 @@ func (c *core) hold(d time.Duration) {
 
 // trip ends the era and opens the breaker, if the group's bound lets it.
 func (c *core) trip(reason Reason, t tally, throttled time.Duration) {
-	if !c.quota.take(false) {
+	if !c.quota.take(c) {
 		c.refused++
 		return
 	}
@@ -230,7 +236,7 @@ func (c *core) open(reason Reason, t tally, throttled time.Duration) {
 	// The clock is read after gobreaker has read it: when this time has come, gobreaker's has.
 	e.holds = after(c.now(), d)
 	e.until = c.base.Add(e.holds)
-	c.cooled = e.holds
+	c.keep(e.holds)
 	c.refuse.Store(e)
 	c.opened++
 	c.changed(StateChange{From: c.state, To: StateOpen, Reason: reason, OpenFor: d, Calls: t.calls, Failed: t.failed, Slow: t.slow})
@@ -256,9 +262,26 @@ func (c *core) openError(s State) *OpenError {
 	return &OpenError{name: c.cfg.Name, key: c.key, keyed: c.key != nil, state: s}
 }
 
+// keep says when the open time, or the lease of the last probe, will be over. If the place in the quota has lapsed since advance
+// looked, this takes another.
+func (c *core) keep(until time.Duration) {
+	c.cooled = until
+	c.quota.keep(c, after(until, c.cfg.MaxOpenFor))
+}
+
+// stale reports whether nobody has asked for the breaker, which is open or half-open, for so long that it is as good as closed.
+func (c *core) stale(now time.Duration) bool { return now >= after(c.cooled, c.cfg.MaxOpenFor) }
+
 // advance does what is due by the clock.
 func (c *core) advance(now time.Duration) {
 	switch {
+	case (c.state == StateOpen || c.state == StateHalfOpen) && c.stale(now) && !c.quota.has(c):
+		from := c.state
+		c.round = nil
+		c.machine.reset()
+		c.beginEra(false)
+		c.state = StateClosed
+		c.changed(StateChange{From: from, To: StateClosed, Reason: ReasonEvicted})
 	case c.state == StateOpen && c.machine.over():
 		c.machine.probe()
 		c.round = new(round)
@@ -275,7 +298,7 @@ func (c *core) force(to State, reason Reason) {
 	c.mu.Lock()
 	defer c.unlock()
 	from := c.state
-	if from == to && reason == ReasonForced {
+	if c.removed || from == to && reason == ReasonForced {
 		return
 	}
 	if from.passes() {
@@ -284,14 +307,10 @@ func (c *core) force(to State, reason Reason) {
 	c.round = nil
 	c.machine.reset()
 	if to.passes() {
-		if !from.passes() {
-			c.quota.give()
-		}
+		c.quota.give(c)
 		c.beginEra(to == StateForcedClosed)
 	} else {
-		if from.passes() {
-			c.quota.take(true)
-		}
+		c.quota.keep(c, math.MaxInt64)
 		c.refuse.Store(c.openError(StateForcedOpen))
 	}
 	c.state = to

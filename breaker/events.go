@@ -37,7 +37,7 @@ const (
 	ReasonProbes                    // half-open to closed or open: what the probes showed
 	ReasonForced                    // ForceOpen or ForceClosed
 	ReasonReset                     // Reset
-	ReasonEvicted                   // open or half-open to closed: nobody had asked for it for long (Group only)
+	ReasonEvicted                   // to closed: nobody had asked for it for long and its room or place was needed, or Remove (Group only)
 )
 
 var reasonNames = [...]string{"failure rate", "slow rate", "throttled", "open time over", "probes", "forced", "reset", "evicted"}

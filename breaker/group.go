@@ -20,7 +20,9 @@ import (
 //
 // Config.MaxOpenShare bounds the share of the breakers that are open or half-open at once, as Envoy does by max_ejection_percent:
 // when everything fails, the fault is not that of one back-end, and some of them must go on to take calls. One breaker may always
-// open. A breaker that is forced open counts, but is not bounded. The overflow breaker is not part of this.
+// open. A breaker that is forced open counts, but is not bounded. One that nobody has asked for so long that it could be evicted gives
+// its place to another that is to open, and is closed then: a back-end that is gone does not keep the others from opening. The
+// overflow breaker is not part of this.
 type Group[K comparable, Req, Resp any] struct {
 	key      func(Req) K
 	next     Func[Req, Resp]
@@ -111,6 +113,18 @@ func (g *Group[K, Req, Resp]) Reset(key K) {
 	_ = g.with(key, false, func(c *core) { c.force(StateClosed, ReasonReset) })
 }
 
+// Remove makes the group forget the key and its breaker, whatever its state is: for a back-end that is gone for good. A later call
+// for the key makes a new breaker. Results of calls that are under way are dropped as late.
+func (g *Group[K, Req, Resp]) Remove(key K) {
+	if _, err := g.members.lookup(key); err != nil {
+		return
+	}
+	if c := g.members.remove(key); c != nil {
+		c.mu.Lock()
+		c.unlock() // delivers that it is not open any more
+	}
+}
+
 // StatsOf returns the counters and gauges of the key's breaker; false if there is none.
 func (g *Group[K, Req, Resp]) StatsOf(key K) (s Stats, ok bool) {
 	_ = g.with(key, false, func(c *core) { s, ok = c.snapshot(), true })
@@ -156,7 +170,7 @@ type GroupStats struct {
 // Stats returns the counters and gauges over all keys.
 func (g *Group[K, Req, Resp]) Stats() GroupStats {
 	members, evicted, past := g.members.list()
-	s := GroupStats{Counters: past, Keys: len(members), Open: int(g.members.quota.open.Load()), Evicted: evicted, Overflow: g.spilled.Load()}
+	s := GroupStats{Counters: past, Keys: len(members), Open: g.members.quota.taken(), Evicted: evicted, Overflow: g.spilled.Load()}
 	for _, m := range members {
 		s.add(m.c.snapshot().Counters)
 	}

@@ -56,11 +56,11 @@ func (c *core) retire() bool {
 		c.endEra()
 		return true
 	case StateOpen, StateHalfOpen:
-		if c.now() < after(c.cooled, c.cfg.MaxOpenFor) {
+		if !c.stale(c.now()) {
 			return false
 		}
 		c.round = nil
-		c.quota.give()
+		c.quota.give(c)
 		c.changed(StateChange{From: c.state, To: StateClosed, Reason: ReasonEvicted})
 		c.state = StateClosed
 		return true
@@ -68,11 +68,36 @@ func (c *core) retire() bool {
 	return false
 }
 
+// remove is retire for a breaker that goes whatever its state is, and even if somebody is about to use it, who then finds it closed
+// and is late. It returns what the breaker had counted.
+func (c *core) remove() Counters {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed.Load() != nil {
+		c.endEra()
+	}
+	c.refuse.Store(nil)
+	c.round = nil
+	c.machine.reset()
+	c.quota.give(c)
+	if c.state != StateClosed {
+		c.changed(StateChange{From: c.state, To: StateClosed, Reason: ReasonEvicted})
+	}
+	c.state = StateClosed
+	c.removed = true
+	return c.counters()
+}
+
+// overEra is that of calls that begin after their breaker has been removed: sealed from the beginning.
+var overEra = &era{calls: counter{make([]stripe, 1)}, window: new(countWindow)}
+
+func init() { overEra.calls.seal() }
+
 // table holds the members of a Group. Readers use a copy of the map, without a lock; it is made anew when it has missed as often as
 // it has entries, which costs each miss a constant time.
 type table[K comparable] struct {
 	cfg   Config
-	quota quota
+	quota *quota
 	read  atomic.Pointer[map[K]*member[K]]
 
 	mu      sync.Mutex
@@ -86,7 +111,7 @@ type table[K comparable] struct {
 
 func (t *table[K]) init(cfg Config) {
 	t.cfg = cfg
-	t.quota.share = cfg.MaxOpenShare
+	t.quota = newQuota(cfg.MaxOpenShare)
 	t.all = make(map[K]*member[K])
 	t.read.Store(&map[K]*member[K]{})
 }
@@ -103,6 +128,26 @@ func (t *table[K]) pin(key K, create bool) (*member[K], error) {
 		evicted.unlock() // delivers that it is not open any more
 	}
 	return m, nil
+}
+
+// remove takes the key's member out, whoever uses it. It returns its breaker, for unlock to be called; nil if there is none.
+func (t *table[K]) remove(key K) *core {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m := t.all[key]
+	if m == nil {
+		return nil
+	}
+	m.busy.Add(gone)
+	delete(t.all, key)
+	last := len(t.ring) - 1
+	t.ring[slices.Index(t.ring, m)] = t.ring[last]
+	t.ring[last] = nil
+	t.ring = t.ring[:last]
+	t.hand %= max(1, last)
+	t.quota.grow(-1)
+	t.past.add(m.c.remove())
+	return m.c
 }
 
 // lookup looks the key up in what may be out of date.
@@ -132,11 +177,11 @@ func (t *table[K]) pinLocked(key K, create bool) (m *member[K], evicted *core) {
 		m.busy.Add(1) // not pin: a key that comes only once is the first to go
 		if len(t.ring) < t.cfg.MaxKeys {
 			t.ring = append(t.ring, m)
-			t.quota.members.Add(1)
+			t.quota.grow(1)
 		} else if evicted = t.replace(m); evicted == nil {
 			return nil, nil
 		}
-		m.c = newCore(t.cfg, key, &t.quota)
+		m.c = newCore(t.cfg, key, t.quota)
 		t.all[key] = m
 	}
 	if t.misses++; t.misses >= len(t.all) {
@@ -169,35 +214,4 @@ func (t *table[K]) list() ([]*member[K], uint64, Counters) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.ring), t.evicted, t.past
-}
-
-// quota bounds the share of members that are open. All methods are safe for concurrent use; a nil quota bounds nothing.
-type quota struct {
-	share   float64
-	members atomic.Int64
-	open    atomic.Int64
-}
-
-// take counts one more member as open, if there may be one more or it must be.
-func (q *quota) take(must bool) bool {
-	if q == nil {
-		return true
-	}
-	for {
-		open := q.open.Load()
-		// The addend makes up for the rounding of, say, 0.29*100.
-		if most := max(1, int64(q.share*float64(q.members.Load())+1e-9)); open >= most && !must {
-			return false
-		}
-		if q.open.CompareAndSwap(open, open+1) {
-			return true
-		}
-	}
-}
-
-// give counts one less.
-func (q *quota) give() {
-	if q != nil {
-		q.open.Add(-1)
-	}
 }

@@ -98,7 +98,7 @@ func (c *core) probed(failed, slow bool) {
 	case r.good >= need:
 		c.machine.close()
 		c.round = nil
-		c.quota.give()
+		c.quota.give(c)
 		c.beginEra(false)
 		c.state = StateClosed
 		c.changed(StateChange{From: StateHalfOpen, To: StateClosed, Reason: ReasonProbes,
