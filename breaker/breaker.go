@@ -50,7 +50,7 @@ func do[Req, Resp any](
 	returned := false
 	defer func() {
 		if !returned {
-			c.leave(ctx, k, 0, Failure, nil)
+			c.settle(k, c.resolve(ctx, k, 0, Failure, nil))
 		}
 	}()
 	resp, err = next(ctx, req)
@@ -58,8 +58,9 @@ func do[Req, Resp any](
 	if classify != nil {
 		o = classify(req, resp, err)
 	}
+	r := c.resolve(ctx, k, 0, o, err)
 	returned = true
-	c.leave(ctx, k, 0, o, err)
+	c.settle(k, r)
 	return resp, err
 }
 

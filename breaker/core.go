@@ -120,48 +120,38 @@ func (c *core) enterProbe() (call, error) {
 	return k, err
 }
 
-// leave ends a call. first is when its first token came; 0 if that is not known.
-func (c *core) leave(ctx context.Context, k call, first time.Duration, o Outcome, err error) {
-	var now, took time.Duration
-	if c.cfg.SlowAfter > 0 || c.cfg.WindowTime > 0 {
-		now = c.now()
-		took = now - k.start
-		if first > 0 {
-			took = first - k.start
-		}
-	}
-	r := c.cfg.resolve(ctx, o, err, took)
+// settle ends a call.
+func (c *core) settle(k call, r result) {
 	switch {
 	case k.probe != nil:
-		c.leaveProbe(k.probe, r)
+		c.settleProbe(k.probe, r)
 	case r.outcome == Neutral:
 		c.neutral.Add(1)
 	case r.outcome == Throttled:
-		c.throttle(k.era, retryAfter(err))
-	case r.outcome == Failure || r.slow:
-		c.observe(k.era, r, now)
+		c.throttle(k.era, r.wait)
+	case r.outcome == Failure || r.slow || !k.era.window.calm(r.at):
+		c.observe(k.era, r, false)
 	case !k.era.calls.add():
 		c.late.Add(1)
-	case !k.era.window.calm(now):
-		c.observe(k.era, r, now)
+	case !k.era.window.calm(r.at): // not any more, so whoever sees to that may not have seen this call
+		c.observe(k.era, r, true)
 	}
 }
 
-// observe shows a call to its era's window, and opens the breaker if the window says so. One that failed or was slow is also
-// counted here, under mu: so the window has seen all of these that are counted.
-func (c *core) observe(e *era, r result, now time.Duration) {
+// observe shows a call to its era's window, and opens the breaker if the window says so. If the call is not counted yet, it is
+// counted here, under mu: so the window has seen all failed and slow ones that are counted, and knows the step in time of the others.
+func (c *core) observe(e *era, r result, counted bool) {
 	failed := r.outcome == Failure
-	wait := time.Duration(0)
-	if failed {
-		wait = retryAfter(r.err) // calls a method of the caller's: not under mu
-	}
 	c.mu.Lock()
 	defer c.unlock()
 	if c.closed.Load() != e {
-		if failed || r.slow {
+		if !counted {
 			c.late.Add(1)
 		}
 		return
+	}
+	if !counted {
+		e.calls.add()
 	}
 	if failed {
 		c.failed.Add(1)
@@ -169,9 +159,9 @@ func (c *core) observe(e *era, r result, now time.Duration) {
 	if r.slow {
 		c.slow.Add(1)
 	}
-	t := e.window.observe(&e.calls, failed, r.slow, now)
-	if wait > 0 {
-		c.hold(wait)
+	t := e.window.observe(&e.calls, failed, r.slow, r.at)
+	if failed && r.wait > 0 {
+		c.hold(r.wait)
 	}
 	if reason, ok := c.cfg.judge(t); ok && !e.forced {
 		c.trip(reason, t, 0)

@@ -172,13 +172,14 @@ func (m *model) leave(c *modelCall, o breaker.Outcome, err error) {
 		return
 	}
 	c.settled = true
+	took := m.clock() - c.start
 	end := m.clock()
 	if c.first >= 0 {
 		end = c.first
 	}
 	slow := m.cfg.SlowAfter > 0 && end-c.start >= m.cfg.SlowAfter
 	if o == breaker.Default {
-		o = m.byDefault(c.ctx, err, slow)
+		o = m.byDefault(c.ctx, err, took, slow)
 	}
 	if o > breaker.Throttled {
 		o = breaker.Failure
@@ -215,7 +216,7 @@ func (m *model) leave(c *modelCall, o breaker.Outcome, err error) {
 	}
 }
 
-func (m *model) byDefault(ctx context.Context, err error, slow bool) breaker.Outcome {
+func (m *model) byDefault(ctx context.Context, err error, took time.Duration, slow bool) breaker.Outcome {
 	switch {
 	case err == nil:
 		return breaker.Success
@@ -223,7 +224,7 @@ func (m *model) byDefault(ctx context.Context, err error, slow bool) breaker.Out
 		return breaker.Failure
 	case errors.Is(ctx.Err(), context.Canceled) && slow:
 		return breaker.Success
-	case errors.Is(ctx.Err(), context.Canceled), m.cfg.SlowAfter > 0 && !slow:
+	case errors.Is(ctx.Err(), context.Canceled), m.cfg.SlowAfter > 0 && took < m.cfg.SlowAfter:
 		return breaker.Neutral
 	}
 	return breaker.Failure

@@ -20,7 +20,9 @@ const (
 	//   - an error after the caller has cancelled its context says nothing: Neutral. But a call that had been under way for
 	//     SlowAfter already counts as slow, though not as failed;
 	//   - an error after the caller's deadline has passed is a Failure, since this is how a back-end that hangs shows up. But if there
-	//     is a SlowAfter and the call took less, the caller was impatient: Neutral.
+	//     is a SlowAfter and the call took less, the caller was impatient: Neutral. For a stream all its time counts here, and not
+	//     that to the first token: this is how one shows up that stalls. If a stream may run into its deadline while it goes
+	//     well, settle it as a Success then.
 	Default Outcome = iota
 
 	// Success counts. An error can be one: that a prompt was refused, or an id is unknown, is an answer of a healthy back-end.
@@ -81,22 +83,39 @@ func WithClassify[Req, Resp any](classify func(req Req, resp Resp, err error) Ou
 type result struct {
 	outcome Outcome // not Default
 	slow    bool
-	err     error
+	wait    time.Duration // Failure and Throttled: the Retry-After
+	at      time.Duration // when it came, if somebody needs to know
 }
 
-// resolve applies the default rules and the slow clock to a call that took so long.
-func (c *Config) resolve(ctx context.Context, o Outcome, err error, took time.Duration) result {
-	slow := c.SlowAfter > 0 && took >= c.SlowAfter
+// resolve applies the default rules and the slow clock to a call that has ended. first is when its first token came; 0 if that is not
+// known. It calls methods of the context and the error, which are the caller's: it must not run under mu, and may panic.
+func (c *core) resolve(ctx context.Context, k call, first time.Duration, o Outcome, err error) (r result) {
+	var took, answered time.Duration
+	if c.cfg.SlowAfter > 0 || c.cfg.WindowTime > 0 {
+		r.at = c.now()
+		took = r.at - k.start
+		answered = took
+		if first > 0 {
+			answered = first - k.start
+		}
+	}
+	slow := c.cfg.SlowAfter > 0 && answered >= c.cfg.SlowAfter
 	if o == Default {
-		o = c.byDefault(ctx, err, slow)
+		o = c.cfg.byDefault(ctx, err, took, slow)
 	}
 	if o > Throttled {
 		o = Failure
 	}
-	return result{o, slow && (o == Success || o == Failure), err}
+	if o == Failure || o == Throttled {
+		r.wait = retryAfter(err)
+	}
+	r.outcome = o
+	r.slow = slow && (o == Success || o == Failure)
+	return r
 }
 
-func (c *Config) byDefault(ctx context.Context, err error, slow bool) Outcome {
+// byDefault applies the default rules to a call that took so long, and whose answer, or its first token, was slow or not.
+func (c *Config) byDefault(ctx context.Context, err error, took time.Duration, slow bool) Outcome {
 	if err == nil {
 		return Success
 	}
@@ -107,7 +126,7 @@ func (c *Config) byDefault(ctx context.Context, err error, slow bool) Outcome {
 		}
 		return Failure
 	case errors.Is(ended, context.DeadlineExceeded):
-		if c.SlowAfter > 0 && !slow {
+		if took < c.SlowAfter {
 			return Neutral
 		}
 		return Failure

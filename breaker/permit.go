@@ -57,7 +57,17 @@ func (p *Permit) Done(err error) { p.Settle(Default, err) }
 // Settle ends the call with an outcome. err matters to Default, and for the Retry-After it may carry; it may be nil. An outcome
 // that does not exist counts as a Failure.
 func (p *Permit) Settle(o Outcome, err error) {
-	if p.settled.CompareAndSwap(false, true) {
-		p.c.leave(p.ctx, p.call, time.Duration(p.first.Load()), o, err)
+	if !p.settled.CompareAndSwap(false, true) {
+		return
 	}
+	first := time.Duration(p.first.Load())
+	resolved := false
+	defer func() {
+		if !resolved { // a method of the context's or the error's has panicked
+			p.c.settle(p.call, p.c.resolve(p.ctx, p.call, first, Failure, nil))
+		}
+	}()
+	r := p.c.resolve(p.ctx, p.call, first, o, err)
+	resolved = true
+	p.c.settle(p.call, r)
 }

@@ -75,19 +75,72 @@ func TestFirstToken(t *testing.T) {
 	})
 }
 
-// A user who stops a stream that came in time, or whose deadline ends it, has nothing against the back-end.
+// A user who stops a stream that began in time has nothing against the back-end. A stream that has stalled until the caller's
+// deadline has failed, though its first token came in time.
 func TestFirstTokenAndCallersContext(t *testing.T) {
-	bubble(t, breaker.Config{SlowAfter: sec}, func(t *testing.T, b *breaker.Breaker[step, int], _ *changes) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		permit, err := b.Allow(ctx)
-		require.NoError(t, err)
-		permit.FirstToken()
-		<-ctx.Done()
-		permit.Done(ctx.Err())
+	cfg := small()
+	cfg.SlowAfter = sec
+	bubble(t, cfg, func(t *testing.T, b *breaker.Breaker[step, int], _ *changes) {
+		ended := func(ctx context.Context, cancel context.CancelFunc, o breaker.Outcome) {
+			defer cancel()
+			permit, err := b.Allow(ctx)
+			require.NoError(t, err)
+			time.Sleep(sec / 2)
+			permit.FirstToken()
+			<-ctx.Done()
+			permit.Settle(o, ctx.Err())
+		}
+		stopped, stop := context.WithCancel(context.Background())
+		time.AfterFunc(time.Minute, stop)
+		ended(stopped, stop, breaker.Default)
 		require.Equal(t, breaker.Counters{Neutral: 1}, b.Stats().Counters)
+
+		stall := func(after time.Duration, o breaker.Outcome) {
+			ctx, cancel := context.WithTimeout(context.Background(), after)
+			ended(ctx, cancel, o)
+		}
+		stall(sec-1, breaker.Default)
+		require.Equal(t, breaker.Counters{Neutral: 2}, b.Stats().Counters, "an impatient caller")
+		stall(time.Minute, breaker.Success)
+		require.Equal(t, breaker.Counters{Neutral: 2, Calls: 1}, b.Stats().Counters)
+		for range 3 {
+			stall(sec, breaker.Default)
+		}
+		require.Equal(t, breaker.Counters{Neutral: 2, Calls: 4, Failed: 3, Opened: 1}, b.Stats().Counters)
 	})
 }
+
+// An error whose method panics (here: a nil pointer that is not a nil error) goes to the caller as a panic. It is a failure, and must not
+// hold the place of a probe.
+func TestRetryAfterPanics(t *testing.T) {
+	for name, do := range map[string]func(b *breaker.Breaker[step, int]){
+		"Do": func(b *breaker.Breaker[step, int]) { _, _ = b.Do(context.Background(), step{err: (*broken)(nil)}) },
+		"Done": func(b *breaker.Breaker[step, int]) {
+			permit, err := b.Allow(context.Background())
+			if err == nil {
+				permit.Done((*broken)(nil))
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, small(), func(t *testing.T, b *breaker.Breaker[step, int], _ *changes) {
+				for range 4 {
+					require.Panics(t, func() { do(b) })
+				}
+				require.Equal(t, breaker.Counters{Calls: 4, Failed: 4, Opened: 1}, b.Stats().Counters)
+				time.Sleep(10 * sec)
+				require.Equal(t, breaker.StateHalfOpen, b.State())
+				require.Panics(t, func() { do(b) })
+				require.Equal(t, breaker.StateOpen, b.State(), "the probe has failed")
+			})
+		})
+	}
+}
+
+type broken struct{ wait time.Duration }
+
+func (e *broken) Error() string             { return "back-end: broken" }
+func (e *broken) RetryAfter() time.Duration { return e.wait }
 
 // A probe whose stream goes on for longer than the lease has shown that the back-end answers.
 func TestFirstTokenOfAProbe(t *testing.T) {

@@ -40,9 +40,8 @@ func (r *round) settle(p *probe) bool {
 	return true
 }
 
-// leaveProbe ends a probe. If its lease or its round is over, the result is late.
-func (c *core) leaveProbe(p *probe, r result) {
-	wait := retryAfter(r.err) // calls a method of the caller's: not under mu
+// settleProbe ends a probe. If its lease or its round is over, the result is late.
+func (c *core) settleProbe(p *probe, r result) {
 	c.mu.Lock()
 	defer c.unlock()
 	c.advance(c.now())
@@ -53,11 +52,11 @@ func (c *core) leaveProbe(p *probe, r result) {
 		c.neutral.Add(1)
 	case r.outcome == Throttled:
 		c.throttled.Add(1)
-		c.open(ReasonThrottled, p.round.tally, wait)
+		c.open(ReasonThrottled, p.round.tally, r.wait)
 	default:
 		failed := r.outcome == Failure
-		if failed && wait > 0 {
-			c.hold(wait)
+		if failed && r.wait > 0 {
+			c.hold(r.wait)
 		}
 		c.past++
 		if failed {

@@ -11,7 +11,7 @@ import (
 type window interface {
 	calm(now time.Duration) bool
 
-	// observe adds a call and returns what the window then holds. A call that failed or was slow is counted by it; others are already.
+	// observe adds a call, which is counted, and returns what the window then holds.
 	observe(calls *counter, failed, slow bool, now time.Duration) tally
 
 	// tally is what the window holds after so many calls.
@@ -62,7 +62,6 @@ func (w *countWindow) observe(calls *counter, failed, slow bool, now time.Durati
 	// that end at the same time, one sees them all.
 	w.waiting.Store(true)
 	if failed || slow {
-		calls.add()
 		w.troubles = append(w.troubles, trouble{calls.sum(), failed, slow})
 		w.count(failed, slow, 1)
 	}
@@ -97,8 +96,9 @@ type timeWindow struct {
 	length   time.Duration // of a step
 	minCalls int
 	buckets  [windowSteps]bucket
-	begun    bool         // there has been a bucket
-	next     atomic.Int64 // the window is calm before this step
+	begun    bool // there has been a bucket
+
+	calmUntil atomic.Int64 // the end of the step in which the window is calm
 }
 
 // bucket is one step. The number of its calls is what is missing to the next bucket.
@@ -110,20 +110,19 @@ type bucket struct {
 
 func (w *timeWindow) step(now time.Duration) int64 { return int64(now/w.length) + 1 }
 
-func (w *timeWindow) calm(now time.Duration) bool { return w.step(now) < w.next.Load() }
+func (w *timeWindow) calm(now time.Duration) bool { return int64(now) < w.calmUntil.Load() }
 
 func (w *timeWindow) observe(calls *counter, failed, slow bool, now time.Duration) tally {
-	w.next.Store(0) // before the sum, as in countWindow
-	if failed || slow {
-		calls.add()
-	}
+	w.calmUntil.Store(0) // before the sum, as in countWindow
 	n := calls.sum()
 	step := w.step(now)
 	b := &w.buckets[step%windowSteps]
 	if b.step < step {
 		*b = bucket{step: step}
 		if w.begun {
-			b.before = n - 1 // successes that are counted just now, and not seen yet, go to the step before
+			// A success that is counted and not seen yet goes to the step before. That is where it belongs: it found the window
+			// calm, so its own step had begun. All others are counted under core.mu, and seen.
+			b.before = n - 1
 		}
 		w.begun = true
 	}
@@ -135,7 +134,7 @@ func (w *timeWindow) observe(calls *counter, failed, slow bool, now time.Duratio
 	}
 	t := w.tally(n, now)
 	if t.failed+t.slow == 0 || t.calls >= w.minCalls {
-		w.next.Store(step + 1)
+		w.calmUntil.Store(step * int64(w.length))
 	}
 	return t
 }
