@@ -28,7 +28,7 @@ func New[Req, Resp any](next Func[Req, Resp], cfg Config, opts ...Option[Req, Re
 	if cfg, err = cfg.withDefaults(false); err != nil {
 		return nil, err
 	}
-	return &Breaker[Req, Resp]{newCore(cfg, nil, nil), next, o.classify}, nil
+	return &Breaker[Req, Resp]{newCore(cfg, nil, nil, nil), next, o.classify}, nil
 }
 
 // Do calls next, or rejects the call with an [*OpenError] (errors.Is ErrOpen) without calling it.

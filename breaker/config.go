@@ -98,7 +98,8 @@ type Config struct {
 	MaxOpenShare float64
 
 	// OnStateChange, if not nil, is called after each change of state, outside of all locks, in the order of the changes and
-	// never by two goroutines at once (in a Group: for each key). It runs on the goroutine of a caller whose call or
+	// never by two goroutines at once (in a Group: for each breaker; a key's next one may report while the last changes of one that
+	// was evicted or removed are being delivered). It runs on the goroutine of a caller whose call or
 	// method made or noticed the change, or of one that is still delivering an earlier change: keep it short. It may call every method
 	// of the breaker. A panic in it is not recovered.
 	OnStateChange func(StateChange)

@@ -16,8 +16,9 @@ import (
 // happens under mu, as does everything while the breaker is not closed.
 type core struct {
 	cfg    Config
-	key    any    // in a Group
-	quota  *quota // in a Group with a bound on the share of open breakers
+	key    any     // in a Group
+	quota  *quota  // in a Group with a bound on the share of open breakers
+	strays *strays // in a Group
 	base   time.Time
 	closed atomic.Pointer[era]       // nil while the breaker is not closed
 	refuse atomic.Pointer[OpenError] // how calls are rejected without mu; nil if they cannot be
@@ -53,8 +54,8 @@ func newEra(cfg *Config, forced bool) *era {
 	return &era{calls: newCounter(), window: newWindow(cfg), forced: forced}
 }
 
-func newCore(cfg Config, key any, q *quota) *core {
-	c := &core{cfg: cfg, key: key, quota: q, base: time.Now()}
+func newCore(cfg Config, key any, q *quota, s *strays) *core {
+	c := &core{cfg: cfg, key: key, quota: q, strays: s, base: time.Now()}
 	if q != nil {
 		c.base = q.base
 	}
@@ -116,7 +117,16 @@ func (c *core) enterProbe() (call, error) {
 			err = c.refuse.Load()
 		}
 	}
+	entered := false
+	defer func() {
+		if !entered && k.probe != nil { // a hook has panicked: there will be no call
+			c.mu.Lock()
+			k.probe.round.settle(k.probe)
+			c.mu.Unlock()
+		}
+	}()
 	c.unlock()
+	entered = true
 	return k, err
 }
 
@@ -126,13 +136,13 @@ func (c *core) settle(k call, r result) {
 	case k.probe != nil:
 		c.settleProbe(k.probe, r)
 	case r.outcome == Neutral:
-		c.neutral.Add(1)
+		c.addNeutral()
 	case r.outcome == Throttled:
 		c.throttle(k.era, r.wait)
 	case r.outcome == Failure || r.slow || !k.era.window.calm(r.at):
 		c.observe(k.era, r, false)
 	case !k.era.calls.add():
-		c.late.Add(1)
+		c.addLate()
 	case !k.era.window.calm(r.at): // not any more, so whoever sees to that may not have seen this call
 		c.observe(k.era, r, true)
 	}
@@ -146,7 +156,7 @@ func (c *core) observe(e *era, r result, counted bool) {
 	defer c.unlock()
 	if c.closed.Load() != e {
 		if !counted {
-			c.late.Add(1)
+			c.addLate()
 		}
 		return
 	}
@@ -168,12 +178,26 @@ func (c *core) observe(e *era, r result, counted bool) {
 	}
 }
 
+func (c *core) addLate() {
+	c.late.Add(1)
+	if c.strays != nil {
+		c.strays.late.Add(1)
+	}
+}
+
+func (c *core) addNeutral() {
+	c.neutral.Add(1)
+	if c.strays != nil {
+		c.strays.neutral.Add(1)
+	}
+}
+
 // throttle opens the breaker because a call was told to come back later.
 func (c *core) throttle(e *era, wait time.Duration) {
 	c.mu.Lock()
 	defer c.unlock()
 	if c.closed.Load() != e {
-		c.late.Add(1)
+		c.addLate()
 		return
 	}
 	c.throttled.Add(1)
@@ -189,6 +213,9 @@ func (c *core) hold(d time.Duration) {
 
 // trip ends the era and opens the breaker, if the group's bound lets it.
 func (c *core) trip(reason Reason, t tally, throttled time.Duration) {
+	if throttled > 0 {
+		c.hold(throttled) // also if it stays closed for now
+	}
 	if !c.quota.take(c) {
 		c.refused++
 		return
@@ -214,9 +241,7 @@ func (c *core) endEra() {
 // taken at its word; otherwise the time doubles with each failed round of probes.
 func (c *core) open(reason Reason, t tally, throttled time.Duration) {
 	var d time.Duration
-	if throttled > 0 {
-		c.hold(throttled)
-	} else {
+	if throttled <= 0 {
 		d = c.nextOpenTime()
 	}
 	d = max(d, c.notBefore-c.now(), 2)

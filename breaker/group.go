@@ -15,7 +15,7 @@ import (
 // the lease of its last probe, may go as if it were closed. A permit from Allow does not keep its breaker: if that is evicted, its
 // result is dropped as late.
 //
-// When none can be evicted, the calls for new keys go through one more breaker, the overflow, which they share: they are guarded
+// When none of a few dozen that are looked at can be evicted, the calls for new keys go through one more breaker, the overflow, which they share: they are guarded
 // together rather than rejected or not guarded at all. GroupStats.Overflow counts them.
 //
 // Config.MaxOpenShare bounds the share of the breakers that are open or half-open at once, as Envoy does by max_ejection_percent:
@@ -49,7 +49,7 @@ func NewGroup[K comparable, Req, Resp any](
 	}
 	g := &Group[K, Req, Resp]{key: key, next: next, classify: o.classify}
 	g.members.init(cfg)
-	g.overflow.c = newCore(cfg, nil, nil)
+	g.overflow.c = newCore(cfg, nil, nil, nil)
 	return g, nil
 }
 
@@ -81,7 +81,7 @@ func (g *Group[K, Req, Resp]) Allow(ctx context.Context, key K) (*Permit, error)
 
 // member returns the key's breaker, or the overflow. The caller unpins it.
 func (g *Group[K, Req, Resp]) member(key K) (*member[K], error) {
-	m, err := g.members.pin(key, true)
+	m, err := g.members.pin(key, true, evictLook)
 	if err == nil && m == nil {
 		g.spilled.Add(1)
 		m = &g.overflow
@@ -133,7 +133,7 @@ func (g *Group[K, Req, Resp]) StatsOf(key K) (s Stats, ok bool) {
 
 // with calls do for the key's breaker, if there is one or it shall be made.
 func (g *Group[K, Req, Resp]) with(key K, create bool, do func(*core)) error {
-	m, err := g.members.pin(key, create)
+	m, err := g.members.pin(key, create, g.members.cfg.MaxKeys)
 	if err != nil {
 		return err
 	}
@@ -174,6 +174,7 @@ func (g *Group[K, Req, Resp]) Stats() GroupStats {
 	for _, m := range members {
 		s.add(m.c.snapshot().Counters)
 	}
+	s.Late, s.Neutral = g.members.strays.late.Load(), g.members.strays.neutral.Load()
 	s.add(g.overflow.c.snapshot().Counters)
 	return s
 }

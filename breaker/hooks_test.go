@@ -1,6 +1,7 @@
 package breaker_test
 
 import (
+	"context"
 	"runtime"
 	"sync"
 	"testing"
@@ -74,6 +75,25 @@ func TestHookDies(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A hook that panics when a call is let in as a probe ends that call: it must not hold the place.
+func TestHookDiesInProbe(t *testing.T) {
+	cfg := small()
+	cfg.OnStateChange = func(e breaker.StateChange) {
+		if e.To == breaker.StateHalfOpen {
+			panic("hook")
+		}
+	}
+	bubble(t, cfg, func(t *testing.T, b *breaker.Breaker[step, int], _ *changes) {
+		trip(t, b)
+		time.Sleep(10 * sec)
+		require.PanicsWithValue(t, "hook", func() { _, _ = b.Do(context.Background(), good) })
+		require.Zero(t, b.Stats().Probing)
+		call(t, b, good)
+		require.Equal(t, breaker.StateClosed, b.State())
+		require.Equal(t, breaker.Counters{Calls: 5, Failed: 4, Opened: 1}, b.Stats().Counters)
+	})
 }
 
 // Changes made by many goroutines are delivered one at a time, and each begins where the one before ended.

@@ -50,6 +50,36 @@ func TestTimeWindowKeepsSuccessesAfterQuiet(t *testing.T) {
 	require.Equal(t, StateClosed, b.State(), "20 of 100 are less than half")
 }
 
+// fickle is a window that stops being calm while a call is being counted.
+type fickle struct {
+	countWindow
+	asked, observed int
+}
+
+func (w *fickle) calm(time.Duration) bool {
+	w.asked++
+	return w.asked != 2
+}
+
+func (w *fickle) observe(calls *counter, failed, slow bool, now time.Duration) tally {
+	w.observed++
+	return w.countWindow.observe(calls, failed, slow, now)
+}
+
+// A success that found the window calm, but no more once it was counted, shows itself: who made it so may not have seen it. It
+// is counted once.
+func TestSuccessLooksAgain(t *testing.T) {
+	b, err := New(func(context.Context, int) (int, error) { return 0, nil }, Config{})
+	require.NoError(t, err)
+	w := &fickle{countWindow: countWindow{size: 10, minCalls: 5}}
+	e := &era{calls: newCounter(), window: w}
+	b.c.closed.Store(e)
+	_, err = b.Do(t.Context(), 1)
+	require.NoError(t, err)
+	require.Equal(t, 1, w.observed)
+	require.EqualValues(t, 1, b.Stats().Calls)
+}
+
 // A call or a method that has found its key's breaker just before Remove goes on with it.
 func TestGroupRemoveComesBetween(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -19,7 +19,7 @@ func layers(t testing.TB, next breaker.Func[int, int]) breaker.Func[int, int] {
 	require.NoError(t, err)
 	bounded, err := bulkhead.New(guard.Do, bulkhead.Config{Capacity: 1 << 20})
 	require.NoError(t, err)
-	limited, err := limiter.New(bounded.Do, limiter.Config{Requests: limiter.Limit{Events: limiter.MaxEvents, Per: time.Second, Burst: limiter.MaxEvents}})
+	limited, err := limiter.New(bounded.Do, limiter.Config{Requests: limiter.Limit{Events: 1 << 30, Per: time.Second, Burst: 1 << 30}})
 	require.NoError(t, err)
 	return limited.Do
 }

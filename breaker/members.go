@@ -51,6 +51,9 @@ func (m *member[K]) retire() bool {
 func (c *core) retire() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.delivering || len(c.events) > 0 {
+		return false // the key's next breaker would deliver at the same time
+	}
 	switch c.state {
 	case StateClosed:
 		c.endEra()
@@ -93,6 +96,13 @@ var overEra = &era{calls: counter{make([]stripe, 1)}, window: new(countWindow)}
 
 func init() { overEra.calls.seal() }
 
+// evictLook is the number of members that a call for a new key looks at to find one that can go: when none can, which is in an outage,
+// each call for a new key looks in vain.
+const evictLook = 32
+
+// strays are the counters that can go on after a breaker has been evicted, summed over all breakers of a Group.
+type strays struct{ late, neutral atomic.Uint64 }
+
 // table holds the members of a Group. Readers use a copy of the map, without a lock; it is made anew when it has missed as often as
 // it has entries, which costs each miss a constant time.
 type table[K comparable] struct {
@@ -107,6 +117,7 @@ type table[K comparable] struct {
 	misses  int // of read, since it was made
 	evicted uint64
 	past    Counters // of those evicted
+	strays  strays
 }
 
 func (t *table[K]) init(cfg Config) {
@@ -116,16 +127,24 @@ func (t *table[K]) init(cfg Config) {
 	t.read.Store(&map[K]*member[K]{})
 }
 
-// pin returns the key's member, pinned. It is nil if there is none and none was made: by order, or for lack of room.
-func (t *table[K]) pin(key K, create bool) (*member[K], error) {
+// pin returns the key's member, pinned. It is nil if there is none and none was made: by order, or for lack of room, after a look
+// at so many others.
+func (t *table[K]) pin(key K, create bool, most int) (*member[K], error) {
 	m, err := t.lookup(key)
 	if err != nil || m != nil && m.pin() {
 		return m, err
 	}
-	m, evicted := t.pinLocked(key, create)
+	m, evicted := t.pinLocked(key, create, most)
 	if evicted != nil {
+		delivered := false
+		defer func() {
+			if !delivered { // a hook has panicked
+				m.unpin()
+			}
+		}()
 		evicted.mu.Lock()
 		evicted.unlock() // delivers that it is not open any more
+		delivered = true
 	}
 	return m, nil
 }
@@ -163,8 +182,8 @@ func (t *table[K]) lookup(key K) (m *member[K], err error) {
 	return (*t.read.Load())[key], nil
 }
 
-// pinLocked is pin by what is true now. It also returns the breaker that had to go.
-func (t *table[K]) pinLocked(key K, create bool) (m *member[K], evicted *core) {
+// pinLocked is pin by what is true now. It looks at so many members for one to evict. It also returns the breaker that had to go.
+func (t *table[K]) pinLocked(key K, create bool, most int) (m *member[K], evicted *core) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if m = t.all[key]; m != nil {
@@ -178,10 +197,10 @@ func (t *table[K]) pinLocked(key K, create bool) (m *member[K], evicted *core) {
 		if len(t.ring) < t.cfg.MaxKeys {
 			t.ring = append(t.ring, m)
 			t.quota.grow(1)
-		} else if evicted = t.replace(m); evicted == nil {
+		} else if evicted = t.replace(m, most); evicted == nil {
 			return nil, nil
 		}
-		m.c = newCore(t.cfg, key, t.quota)
+		m.c = newCore(t.cfg, key, t.quota, &t.strays)
 		t.all[key] = m
 	}
 	if t.misses++; t.misses >= len(t.all) {
@@ -192,21 +211,34 @@ func (t *table[K]) pinLocked(key K, create bool) (m *member[K], evicted *core) {
 	return m, evicted
 }
 
-// replace puts m in the place of a member that may go, and returns the breaker of that; nil if none may. Each member that has been used
-// since the hand last came by gets a second chance.
-func (t *table[K]) replace(m *member[K]) *core {
-	for range min(2*len(t.ring), 2*DefaultMaxKeys) {
+// replace puts m in the place of a member that may go, and returns the breaker of that; nil if none may of those that it looks at,
+// at most so many and each twice. One that has been used since the hand last came by gets a second chance, if another can
+// go instead.
+func (t *table[K]) replace(m *member[K], most int) *core {
+	most = min(most, len(t.ring))
+	first := t.hand
+	for range 2 * most {
 		i := t.hand
 		t.hand = (i + 1) % len(t.ring)
-		if old := t.ring[i]; !old.used.Swap(false) && old.retire() {
-			delete(t.all, old.key)
-			t.ring[i] = m
-			t.evicted++
-			t.past.add(old.c.counters())
-			return old.c
+		if !t.ring[i].used.Swap(false) && t.ring[i].retire() {
+			return t.evict(i, m)
+		}
+		if t.hand == (first+most)%len(t.ring) {
+			t.hand = first
 		}
 	}
+	t.hand = (first + most) % len(t.ring) // the next search looks at others
 	return nil
+}
+
+// evict puts m in the place of the i-th, which has been retired.
+func (t *table[K]) evict(i int, m *member[K]) *core {
+	old := t.ring[i]
+	t.ring[i] = m
+	delete(t.all, old.key)
+	t.evicted++
+	t.past.add(old.c.counters())
+	return old.c
 }
 
 // list returns the members, how many were evicted, and the sum of what these had counted.

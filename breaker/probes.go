@@ -47,11 +47,14 @@ func (c *core) settleProbe(p *probe, r result) {
 	c.advance(c.now())
 	switch {
 	case c.round != p.round || !c.round.settle(p):
-		c.late.Add(1)
+		c.addLate()
 	case r.outcome == Neutral:
-		c.neutral.Add(1)
+		c.addNeutral()
 	case r.outcome == Throttled:
 		c.throttled.Add(1)
+		if r.wait > 0 {
+			c.hold(r.wait)
+		}
 		c.open(ReasonThrottled, p.round.tally, r.wait)
 	default:
 		failed := r.outcome == Failure
