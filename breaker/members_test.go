@@ -74,7 +74,17 @@ func TestGroupKeepsDelivering(t *testing.T) {
 		}
 		g, err := breaker.NewGroup(keyOf, backend, cfg)
 		require.NoError(t, err)
-		go call(t, g, times(4, bad.of("a"))...)
+		var permits []*breaker.Permit // which do not keep the breaker
+		for range 4 {
+			permit, err := g.Allow(context.Background(), "a")
+			require.NoError(t, err)
+			permits = append(permits, permit)
+		}
+		go func() {
+			for _, permit := range permits {
+				permit.Done(errDown)
+			}
+		}()
 		synctest.Wait() // the hook of its opening is running
 		g.Reset("a")
 		call(t, g, good.of("b"))
