@@ -30,7 +30,7 @@ func TestOpensAndRecovers(t *testing.T) {
 		require.Equal(t, breaker.StateOpen, b.State())
 
 		open := rejected(t, b, good)
-		require.Equal(t, breaker.StateOpen, open.State())
+		require.Equal(t, breaker.StateOpen, open.State)
 		require.InDelta(t, 10*sec, open.RetryAfter(), 1)
 		time.Sleep(4 * sec)
 		require.InDelta(t, 6*sec, open.RetryAfter(), 1)
@@ -308,8 +308,8 @@ func TestErrorText(t *testing.T) {
 		trip(t, b)
 		open := rejected(t, b, good)
 		require.EqualError(t, open, "breaker: open: gpu: retry after 10s")
-		require.Equal(t, "gpu", open.Name())
-		require.Nil(t, open.Key())
+		require.Equal(t, "gpu", open.Name)
+		require.Nil(t, open.Key)
 		require.Equal(t, "gpu", seen.list[0].Name)
 		var r breaker.RetryAfterer
 		require.ErrorAs(t, fmt.Errorf("wrapped: %w", open), &r)

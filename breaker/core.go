@@ -91,7 +91,7 @@ func (c *core) enter(ctx context.Context) (call, error) {
 
 // enterProbe is enter for a breaker that was not closed a moment ago.
 func (c *core) enterProbe() (call, error) {
-	if r := c.refuse.Load(); r != nil && (r.state == StateForcedOpen || c.now() < r.holds) {
+	if r := c.refuse.Load(); r != nil && (r.State == StateForcedOpen || c.now() < r.holds) {
 		c.rejected.Add(1)
 		return call{}, r
 	}
@@ -274,7 +274,7 @@ func (c *core) nextOpenTime() time.Duration {
 }
 
 func (c *core) openError(s State) *OpenError {
-	return &OpenError{name: c.cfg.Name, key: c.key, keyed: c.key != nil, state: s}
+	return &OpenError{Name: c.cfg.Name, Key: c.key, keyed: c.key != nil, State: s}
 }
 
 // keep says when the open time, or the lease of the last probe, will be over. If the place in the quota has lapsed since advance

@@ -5,7 +5,7 @@
 //	...
 //	answer, err := guard.Do(ctx, request)
 //	if errors.Is(err, breaker.ErrOpen) {
-//		... // the back-end has not been called
+//		... // guard has not called the back-end
 //	}
 //
 // [Breaker] is for one back-end, [Group] for many: one breaker for each replica, model or tenant, made when it is first needed.
@@ -50,9 +50,12 @@
 //
 // # Cost
 //
-// While the breaker is closed, Do takes no lock and allocates nothing. A call that succeeds writes to one counter, which is split over
-// cache lines so that processors do not wait for each other, and reads the clock only if SlowAfter (twice) or WindowTime (once)
-// needs it. Failed and slow calls take a mutex. A rejection allocates nothing. go test -bench . shows all of it beside gobreaker.
+// While the breaker is closed, Do allocates nothing, and a call that succeeds usually takes no lock: it writes to one counter, which is
+// split over cache lines so that processors do not wait for each other, and reads the clock only if SlowAfter (twice) or
+// WindowTime (once) needs it. Failed and slow calls take a mutex. So do successes while the window holds a failed or slow call and fewer
+// than MinCalls, because each may be the one that opens the breaker; and with WindowTime, of those of a step in time, the first and
+// what ends at the same time. A rejection in the open time allocates nothing and takes no lock. In a Group, a call for a key that
+// has no breaker yet takes the group's mutex. go test -bench . shows all of it beside gobreaker.
 //
 // # Sources
 //

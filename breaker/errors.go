@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// ErrOpen, ErrGroupFull and ErrBadKey all mean "rejected before any work began": next has not been called, so the
-// request may be sent elsewhere or again.
+// ErrOpen, ErrGroupFull and ErrBadKey all mean "rejected before any work began": the breaker whose error it is has not called its next,
+// so the request may be sent elsewhere or again. But if there are more breakers inside of this one's next, ErrOpen may be theirs, and
+// what lies between has run: OpenError.Name tells them apart.
 var (
 	// ErrOpen is what errors.Is finds in every rejection: the breaker is open, forced open, or half-open with all its probes
 	// under way. The error itself is an [*OpenError], which knows more.
@@ -30,18 +31,16 @@ type RetryAfterer interface {
 }
 
 // OpenError is the error of a call that was rejected. errors.Is(err, ErrOpen) is true of it. All calls that are rejected in
-// one open period get the same one.
+// one open period get the same one: do not change it.
 type OpenError struct {
-	name  string
-	key   any
+	Name  string // Config.Name
+	Key   any    // the key of the breaker in its Group, nil otherwise
+	State State  // StateOpen; StateHalfOpen, if the probes under way are all that may run; or StateForcedOpen
+
 	keyed bool
-	state State
 	until time.Time     // when the open time ends; zero if that is not known
 	holds time.Duration // the same on the breaker's clock
 }
-
-// State is StateOpen; StateHalfOpen, if the probes under way are all that may run; or StateForcedOpen.
-func (e *OpenError) State() State { return e.state }
 
 // RetryAfter is how long the breaker will stay open from the moment of this call on. It is 0 when that is over or not known: in the half-open
 // state, and when the breaker was forced open.
@@ -52,23 +51,17 @@ func (e *OpenError) RetryAfter() time.Duration {
 	return max(0, time.Until(e.until))
 }
 
-// Name is Config.Name.
-func (e *OpenError) Name() string { return e.name }
-
-// Key is the key of the breaker in its Group, nil otherwise.
-func (e *OpenError) Key() any { return e.key }
-
 // Is makes errors.Is(err, ErrOpen) true.
 func (e *OpenError) Is(target error) bool { return target == ErrOpen }
 
 // Error gives the state, the name or key, and how long to wait.
 func (e *OpenError) Error() string {
-	s := "breaker: " + e.state.String()
-	if e.name != "" {
-		s += ": " + e.name
+	s := "breaker: " + e.State.String()
+	if e.Name != "" {
+		s += ": " + e.Name
 	}
 	if e.keyed {
-		s += fmt.Sprintf(": key %v", e.key)
+		s += fmt.Sprintf(": key %v", e.Key)
 	}
 	if d := e.RetryAfter(); d > 0 {
 		s += fmt.Sprintf(": retry after %v", d.Round(time.Millisecond))

@@ -31,7 +31,7 @@ func Example() {
 
 	var open *breaker.OpenError
 	if errors.As(err, &open) {
-		fmt.Println(open.State(), open.RetryAfter() > 50*time.Second)
+		fmt.Println(open.State, open.RetryAfter() > 50*time.Second)
 	}
 	// Output:
 	// calls: 5

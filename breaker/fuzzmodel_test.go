@@ -148,7 +148,7 @@ func (m *model) enter(ctx context.Context, err error) *modelCall {
 	if err != nil {
 		m.counters.Rejected++
 		var open *breaker.OpenError
-		if !errors.Is(err, breaker.ErrOpen) || !errors.As(err, &open) || open.State() != state {
+		if !errors.Is(err, breaker.ErrOpen) || !errors.As(err, &open) || open.State != state {
 			m.fail("rejected by %v in state %v", err, state)
 		}
 		return nil

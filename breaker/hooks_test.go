@@ -141,7 +141,7 @@ func TestForced(t *testing.T) {
 		require.Equal(t, breaker.StateForcedOpen, b.State())
 		time.Sleep(24 * time.Hour)
 		open := rejected(t, b, good)
-		require.Equal(t, breaker.StateForcedOpen, open.State())
+		require.Equal(t, breaker.StateForcedOpen, open.State)
 		require.Zero(t, open.RetryAfter())
 
 		b.ForceClosed()

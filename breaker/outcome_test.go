@@ -213,6 +213,23 @@ func TestNested(t *testing.T) {
 	})
 }
 
+// ErrOpen comes from the breaker inside: the error says so.
+func TestNestedErrorIsTheInnerOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := small()
+		cfg.Name = "inner"
+		inner, err := breaker.New(backend, cfg)
+		require.NoError(t, err)
+		cfg.Name = "outer"
+		outer, err := breaker.New(inner.Do, cfg)
+		require.NoError(t, err)
+		inner.ForceOpen()
+		require.Equal(t, "inner", rejected(t, outer, good).Name)
+		outer.ForceOpen()
+		require.Equal(t, "outer", rejected(t, outer, good).Name)
+	})
+}
+
 // A limiter inside says "rejected before any work began"; a breaker around it must be able to leave that out.
 func TestAroundALimiter(t *testing.T) {
 	errLimited := errors.New("limiter: rejected")

@@ -7,7 +7,7 @@ import (
 )
 
 // Permit is the permission for one call, from Allow. It is settled once, by the first Done or Settle; all further calls do
-// nothing. All methods are safe for concurrent use.
+// nothing. All methods are safe for concurrent use, and do nothing on a nil Permit.
 //
 // A permit that is never settled costs nothing while the breaker is closed; its call does not count. One that was given while the
 // breaker was half-open is a probe, and is settled when Config.ProbeLease is over. It is still good style to settle each:
@@ -39,7 +39,7 @@ func (c *core) allow(ctx context.Context) (*Permit, error) {
 // call was slow, and not how long the stream went on. A probe whose first token has come is a success when its lease ends.
 // Marks after the first, and after Done, do nothing.
 func (p *Permit) FirstToken() {
-	if p.settled.Load() {
+	if p == nil || p.settled.Load() {
 		return
 	}
 	now := max(1, p.c.now())
@@ -57,7 +57,7 @@ func (p *Permit) Done(err error) { p.Settle(Default, err) }
 // Settle ends the call with an outcome. err matters to Default, and for the Retry-After it may carry; it may be nil. An outcome
 // that does not exist counts as a Failure.
 func (p *Permit) Settle(o Outcome, err error) {
-	if !p.settled.CompareAndSwap(false, true) {
+	if p == nil || !p.settled.CompareAndSwap(false, true) {
 		return
 	}
 	first := time.Duration(p.first.Load())

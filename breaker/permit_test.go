@@ -165,6 +165,14 @@ func TestFirstTokenOfAProbe(t *testing.T) {
 	}
 }
 
+// Who got no permit may still defer Settle.
+func TestNilPermit(t *testing.T) {
+	var permit *breaker.Permit
+	permit.FirstToken()
+	permit.Done(errDown)
+	permit.Settle(breaker.Failure, nil)
+}
+
 // A permit that is dropped while the breaker is closed holds nothing.
 func TestForgottenPermit(t *testing.T) {
 	bubble(t, small(), func(t *testing.T, b *breaker.Breaker[step, int], _ *changes) {

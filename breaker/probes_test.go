@@ -60,7 +60,7 @@ func TestProbesAreFew(t *testing.T) {
 		first, second := allowed(t, b), allowed(t, b)
 		require.Equal(t, 2, b.Stats().Probing)
 		open := rejected(t, b, good)
-		require.Equal(t, breaker.StateHalfOpen, open.State())
+		require.Equal(t, breaker.StateHalfOpen, open.State)
 		require.Zero(t, open.RetryAfter())
 		first.Settle(breaker.Neutral, nil) // tells nothing: its place is free, and another probe takes it
 		require.Equal(t, 1, b.Stats().Probing)
