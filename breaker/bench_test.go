@@ -93,3 +93,24 @@ func BenchmarkRejected(b *testing.B) {
 		})
 	})
 }
+
+// BenchmarkGroupAllOpen is what a call costs in an outage, when no breaker can be evicted: for a key that has one, and for a new key,
+// which looks for room in vain.
+func BenchmarkGroupAllOpen(b *testing.B) {
+	errDown := errors.New("down")
+	group, err := breaker.NewGroup(func(key int) int { return key }, func(context.Context, int) (int, error) { return 0, errDown },
+		breaker.Config{Window: 1, OpenFor: time.Hour})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for key := range breaker.DefaultMaxKeys {
+		_, _ = group.Do(context.Background(), key)
+	}
+	for name, key := range map[string]int{"kept": 5, "new": breaker.DefaultMaxKeys} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				_, _ = group.Do(context.Background(), key)
+			}
+		})
+	}
+}
