@@ -15,8 +15,9 @@ import (
 // the lease of its last probe, may go as if it were closed. A permit from Allow does not keep its breaker: if that is evicted, its
 // result is dropped as late.
 //
-// When none of a few dozen that are looked at can be evicted, the calls for new keys go through one more breaker, the overflow, which they share: they are guarded
-// together rather than rejected or not guarded at all. GroupStats.Overflow counts them.
+// When none of the few dozen that a call looks at can be evicted, which is likely in an outage, the calls for new keys go through one
+// more breaker, the overflow, which they share: they are guarded together rather than rejected or not guarded at all.
+// GroupStats.Overflow counts them.
 //
 // Config.MaxOpenShare bounds the share of the breakers that are open or half-open at once, as Envoy does by max_ejection_percent:
 // when everything fails, the fault is not that of one back-end, and some of them must go on to take calls. One breaker may always
