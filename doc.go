@@ -10,8 +10,10 @@
 //	breaker/limiter    lets requests through at a bounded rate, by number and by cost, with settlement; plain or by key
 //	pool               bounds the calls of a function: worker pool, futures, parallel map and reduce
 //	pool/session       holds stateful sessions that are costly to open, with health, recycling, affinity and growth by queue delay
+//	sharding           says which node owns which key, what moves when nodes change, and moves it
+//	sharding/scatter   asks the owners of many keys at once
 //
-// Planned, in the folders of the same names: sharding, cache, ensemble, featurestore.
+// Planned, in the folders of the same names: cache, ensemble, featurestore.
 //
 // # One shape
 //
