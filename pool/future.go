@@ -2,25 +2,32 @@ package pool
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 )
 
 // Future is the outcome of a request, which may not be there yet. It is made by [Pool.Go]; the zero value is of no use. All
 // methods are safe for concurrent use, and any number of goroutines may wait.
 type Future[Resp any] struct {
-	owner interface { // the task, which knows the type of the request. It is nil in a task of Do.
-		wait(ctx context.Context) (Resp, error)
-		leave(cause, ctxErr error) bool
+	// The task, which knows the type of the request and is used for other requests afterwards. It is nil in the Future of a Do.
+	task interface {
+		wait(ctx context.Context, f *Future[Resp]) (Resp, error)
+		cancel(f *Future[Resp])
+		watch(f *Future[Resp]) <-chan struct{}
 	}
-	over atomic.Bool // resp and err are set
+	over atomic.Bool // the rest does not change any more; changes under Pool.mu, as does the rest
 	resp Resp
 	err  error
 
-	mu      sync.Mutex
 	waiters *waiter
 	done    chan struct{} // made when it is asked for
 }
+
+// over from the start: what Done returns for an outcome that nobody asked for before it was there.
+var closedChan = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // Wait returns the outcome as soon as it is there: what fn returned, or one of the errors that [Pool.Do] returns. When ctx ends first
 // Wait returns context.Cause(ctx), and the request goes on: see Cancel. An outcome that is there is returned even if ctx has ended.
@@ -36,73 +43,85 @@ func (f *Future[Resp]) Wait(ctx context.Context) (Resp, error) {
 		var none Resp
 		return none, context.Cause(ctx)
 	}
-	return f.owner.wait(ctx)
+	return f.task.wait(ctx, f)
 }
 
 // Done returns a channel that is closed when the outcome is there; Wait then returns it at once.
 func (f *Future[Resp]) Done() <-chan struct{} {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.done == nil {
-		f.done = make(chan struct{})
-		if f.over.Load() {
-			close(f.done)
-		}
+	switch {
+	case !f.over.Load():
+		return f.task.watch(f)
+	case f.done != nil:
+		return f.done
+	default:
+		return closedChan
 	}
-	return f.done
 }
 
 // Cancel ends the request, unless its outcome is there: the outcome is then context.Canceled. A request that waits is taken out of the queue and
 // not executed. One that runs has its context cancelled; its worker is free when fn returns.
 func (f *Future[Resp]) Cancel() {
-	if !f.over.Load() && f.owner.leave(context.Canceled, context.Canceled) {
-		f.finish()
+	if !f.over.Load() {
+		f.task.cancel(f)
 	}
 }
 
-// finish makes the outcome known. Whoever has changed the task's state calls it, so it is called once.
-func (f *Future[Resp]) finish() {
-	f.mu.Lock()
-	f.over.Store(true)
-	waiters := f.waiters
-	f.waiters = nil
+// finish sets the outcome and returns who waits for it. Called once, under Pool.mu.
+func (f *Future[Resp]) finish(resp Resp, err error) *waiter {
+	f.resp, f.err = resp, err
 	if f.done != nil {
 		close(f.done)
 	}
-	f.mu.Unlock()
-	for waiters != nil {
-		w := waiters
-		waiters, w.next = w.next, nil // it may be used again at once
-		w.wake <- struct{}{}
+	waiters := f.waiters
+	f.waiters = nil
+	f.over.Store(true)
+	return waiters
+}
+
+func (t *task[Req, Resp]) cancel(f *Future[Resp]) {
+	t.pool.abandon(f, context.Canceled, context.Canceled)
+}
+
+func (t *task[Req, Resp]) watch(f *Future[Resp]) <-chan struct{} {
+	t.pool.mu.Lock()
+	defer t.pool.mu.Unlock()
+	if f.over.Load() {
+		return f.Done()
 	}
+	if f.done == nil {
+		f.done = make(chan struct{})
+	}
+	return f.done
 }
 
 // join registers a waiter, unless the outcome is there.
-func (f *Future[Resp]) join(pool *sync.Pool) *waiter {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (p *Pool[Req, Resp]) join(f *Future[Resp]) *waiter {
+	w := p.waiters.Get().(*waiter)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if f.over.Load() {
+		p.waiters.Put(w)
 		return nil
 	}
-	w := pool.Get().(*waiter)
 	w.next, f.waiters = f.waiters, w
 	return w
 }
 
 // part takes a waiter out again.
-func (f *Future[Resp]) part(w *waiter) {
-	f.mu.Lock()
-	told := true // finish has taken it
-	for p := &f.waiters; *p != nil; p = &(*p).next {
-		if *p == w {
-			*p, w.next, told = w.next, nil, false
+func (p *Pool[Req, Resp]) part(f *Future[Resp], w *waiter) {
+	p.mu.Lock()
+	told := true // whoever has finished f has it
+	for at := &f.waiters; *at != nil; at = &(*at).next {
+		if *at == w {
+			*at, w.next, told = w.next, nil, false
 			break
 		}
 	}
-	f.mu.Unlock()
+	p.mu.Unlock()
 	if told {
 		<-w.wake
 	}
+	p.waiters.Put(w)
 }
 
 // waiter is a goroutine in Wait.

@@ -51,58 +51,59 @@ func (p *Pool[Req, Resp]) doInside(ctx context.Context, f *frame, req Req) (Resp
 	return out.resp, out.err
 }
 
-// enter waits until a Go that found the queue full is in it. f is the call from which it comes, or nil.
-func (p *Pool[Req, Resp]) enter(ctx context.Context, t *task[Req, Resp], f *frame) {
+// enter waits until a Go that found the queue full is in it. caller is the call from which it comes, or nil.
+func (p *Pool[Req, Resp]) enter(ctx context.Context, t *task[Req, Resp], f *Future[Resp], room <-chan struct{}, caller *frame) {
 	var seat chan struct{}
-	if f != nil {
-		seat = f.seat()
+	if caller != nil {
+		seat = caller.seat()
 	}
 	select {
-	case <-t.wake:
+	case <-room:
 	case <-ctx.Done():
-		if t.leave(context.Cause(ctx), ctx.Err()) {
-			t.finish()
-		}
+		p.abandon(f, context.Cause(ctx), ctx.Err())
 	case seat <- struct{}{}:
-		p.runInside(t, seat)
+		p.runInside(t, f, seat)
 	}
 }
 
 // wait is Future.Wait, for an outcome that is not there yet.
-func (t *task[Req, Resp]) wait(ctx context.Context) (Resp, error) {
-	w := t.join(&t.pool.waiters)
+func (t *task[Req, Resp]) wait(ctx context.Context, f *Future[Resp]) (Resp, error) {
+	p := t.pool
+	w := p.join(f)
 	if w == nil {
-		return t.resp, t.err
+		return f.resp, f.err
 	}
 	var seat chan struct{}
-	if f := t.pool.frameOf(ctx); f != nil {
-		seat = f.seat()
+	if caller := p.frameOf(ctx); caller != nil {
+		seat = caller.seat()
 	}
 	for {
 		select {
 		case <-w.wake:
-			t.pool.waiters.Put(w)
-			return t.resp, t.err
+			p.waiters.Put(w)
+			return f.resp, f.err
 		case <-ctx.Done():
-			t.part(w)
-			t.pool.waiters.Put(w)
+			p.part(f, w)
 			var none Resp
 			return none, context.Cause(ctx)
 		case seat <- struct{}{}:
-			t.pool.runInside(t, seat) // Goexit in there leaves w to the garbage collector
-			seat = nil                // it is over, or another worker has it: then there is only to wait
+			p.runInside(t, f, seat) // Goexit in there leaves w to the garbage collector
+			seat = nil              // it is over, or another worker has it: then there is only to wait
 		}
 	}
 }
 
-// runInside executes a task, if it still waits, on the calling goroutine, which has taken the seat for it.
-func (p *Pool[Req, Resp]) runInside(t *task[Req, Resp], seat <-chan struct{}) {
+// runInside executes the task of f, if it still waits, on the calling goroutine, which has taken the seat for it.
+func (p *Pool[Req, Resp]) runInside(t *task[Req, Resp], f *Future[Resp], seat <-chan struct{}) {
 	defer func() { <-seat }()
 	p.mu.Lock()
-	switch t.state {
-	case stateBlocked:
+	switch {
+	case t.future != f: // it is over, and t is another's
+		p.mu.Unlock()
+		return
+	case t.state == stateBlocked:
 		p.room.remove(t)
-	case stateQueued:
+	case t.state == stateQueued:
 		p.queue.remove(t)
 	default:
 		p.mu.Unlock()
@@ -114,17 +115,21 @@ func (p *Pool[Req, Resp]) runInside(t *task[Req, Resp], seat <-chan struct{}) {
 	p.stats.Inside++
 	p.inside++
 	p.refill()
+	if t.scope == nil {
+		t.scope = &scope{Context: context.Background()}
+	}
+	t.scope.frame = &frame{owner: p}
+	t.scope.frame.active.Store(true)
 	p.mu.Unlock()
 
-	t.scope.frame = &frame{owner: p}
 	out := outcome[Resp]{err: ErrGoexit}
 	defer func() {
 		p.mu.Lock()
 		p.inside--
-		wanted := p.settle(t, &out)
+		n := p.settle(t, &out)
 		p.checkIdle()
 		p.mu.Unlock()
-		t.end(wanted)
+		n.give()
 	}()
 	out = p.call(t.scope, t.req)
 }

@@ -64,12 +64,11 @@ func (p *Pool[Req, Resp]) Shutdown(ctx context.Context) error {
 func (p *Pool[Req, Resp]) Close() error {
 	p.mu.Lock()
 	p.draining, p.closed = true, true
-	var failed []*task[Req, Resp]
+	var failed []notice
 	for _, q := range []*waiting[Req, Resp]{&p.room, &p.queue} {
 		for t := q.first(); t != nil; t = q.first() {
-			p.drop(q, t, ErrClosed)
+			failed = append(failed, p.drop(q, t, ErrClosed))
 			p.stats.Drops.Closed++
-			failed = append(failed, t)
 		}
 	}
 	var running []*scope
@@ -88,8 +87,8 @@ func (p *Pool[Req, Resp]) Close() error {
 	for _, s := range running {
 		s.cancel(context.Canceled)
 	}
-	for _, t := range failed {
-		t.deliver()
+	for _, n := range failed {
+		n.give()
 	}
 	<-idle
 	return nil

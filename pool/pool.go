@@ -31,6 +31,8 @@ type Pool[Req, Resp any] struct {
 	room     waiting[Req, Resp] // those that wait for room in the queue
 	spares   *worker[Req, Resp] // without a goroutine
 	all      []*worker[Req, Resp]
+	free     *task[Req, Resp] // tasks for Go
+	nfree    int
 	inside   int              // calls of fn inside of others
 	insiders *task[Req, Resp] // those of them that came by Go
 	idle     chan struct{}    // closed when nothing waits or runs; made by who waits for it
@@ -53,7 +55,9 @@ func New[Req, Resp any](fn Func[Req, Resp], cfg Config) (*Pool[Req, Resp], error
 	}
 	p := &Pool[Req, Resp]{fn: fn, cfg: cfg, size: cfg.Size, start: time.Now().Add(-1)}
 	p.base, p.cancel = context.WithCancel(context.Background())
-	p.tasks.New = func() any { return &task[Req, Resp]{pool: p, wake: make(chan struct{}, 1)} }
+	p.tasks.New = func() any {
+		return &task[Req, Resp]{pool: p, future: &Future[Resp]{}, wake: make(chan struct{}, 1)}
+	}
 	p.waiters.New = func() any { return &waiter{wake: make(chan struct{}, 1)} }
 	return p, nil
 }
@@ -95,22 +99,24 @@ func (p *Pool[Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 		p.recycle(t)
 		return none, err
 	}
-	if evicted != nil {
-		evicted.deliver()
-	}
+	evicted.give()
 	if t.scope == nil {
 		<-t.wake
 	} else {
 		select {
 		case <-t.wake:
 		case <-ctx.Done():
-			if t.leave(nil, ctx.Err()) {
+			p.mu.Lock()
+			n, left := p.leave(t, nil, ctx.Err())
+			p.mu.Unlock()
+			if left {
+				n.scope.cancel(ctx.Err())
 				return none, context.Cause(ctx)
 			}
 			<-t.wake
 		}
 	}
-	resp, err := t.resp, t.err
+	resp, err := t.future.resp, t.future.err
 	p.recycle(t)
 	return resp, err
 }
@@ -122,7 +128,7 @@ func (p *Pool[Req, Resp]) recycle(t *task[Req, Resp]) {
 		resp Resp
 	)
 	t.state, t.class = stateNew, 0
-	t.req, t.resp, t.err, t.scope = req, resp, nil, nil
+	t.req, t.future.resp, t.future.err, t.scope = req, resp, nil, nil
 	p.tasks.Put(t)
 }
 
@@ -133,63 +139,64 @@ func (p *Pool[Req, Resp]) recycle(t *task[Req, Resp]) {
 // From inside of fn (see Do) the request goes to the queue, for any worker to take it. When there is no room, Go does not wait for it:
 // it runs the request itself, in the place that the calling request has already. With RejectWhenFull that is ErrQueueFull as ever.
 func (p *Pool[Req, Resp]) Go(ctx context.Context, req Req) *Future[Resp] {
-	t := &task[Req, Resp]{pool: p, req: req}
-	t.owner = t
+	f := &Future[Resp]{}
 	if ctx.Err() != nil {
-		return t.fail(context.Cause(ctx))
+		return f.fail(context.Cause(ctx))
 	}
-	t.scope, t.own.Context = &t.own, ctx
+	var (
+		class int
+		own   *scope
+		stop  func() bool
+	)
 	if !plain(ctx) {
-		t.class = priorityOf(ctx)
+		class, own = priorityOf(ctx), &scope{Context: ctx}
 		if ctx.Done() != nil {
-			t.stop = context.AfterFunc(ctx, func() {
-				if t.leave(context.Cause(ctx), ctx.Err()) {
-					t.finish()
-				}
-			})
+			stop = context.AfterFunc(ctx, func() { p.abandon(f, context.Cause(ctx), ctx.Err()) })
 		}
 	}
-	f := p.frameOf(ctx)
+	caller := p.frameOf(ctx)
 	p.mu.Lock()
-	evicted, err := p.admit(t, f != nil)
-	blocked := t.state == stateBlocked
-	if blocked {
-		t.wake = make(chan struct{}, 1)
+	if f.over.Load() { // ctx has just ended
+		p.mu.Unlock()
+		return f
+	}
+	t := p.borrow(f)
+	t.req, t.class, t.scope, t.stop = req, class, own, stop
+	evicted, err := p.admit(t, caller != nil)
+	if err != nil {
+		f.fail(err)
+		p.release(t)
+		p.mu.Unlock()
+		if stop != nil {
+			stop()
+		}
+		return f
+	}
+	var room chan struct{}
+	if t.state == stateBlocked {
+		room = make(chan struct{}, 1)
+		t.wake = room
 	}
 	p.mu.Unlock()
-	if err != nil {
-		if t.stop != nil {
-			t.stop()
-		}
-		return t.fail(err)
+	evicted.give()
+	if room != nil {
+		p.enter(ctx, t, f, room, caller)
 	}
-	if evicted != nil {
-		evicted.deliver()
-	}
-	if blocked {
-		p.enter(ctx, t, f)
-	}
-	return &t.Future
+	return f
 }
 
 // fail makes a Future of a request that is rejected.
-func (t *task[Req, Resp]) fail(err error) *Future[Resp] {
-	var none Req
-	t.req = none
-	t.err = err
-	t.over.Store(true)
-	return &t.Future
+func (f *Future[Resp]) fail(err error) *Future[Resp] {
+	f.err = err
+	f.over.Store(true)
+	return f
 }
 
-// admit lets the task in: to the queue, or to wait for room in it. It returns the request that lost its place for it, whose caller has to be
-// told. inside says whether the request comes from inside of another one, which Shutdown lets finish. Called under mu.
-func (p *Pool[Req, Resp]) admit(t *task[Req, Resp], inside bool) (evicted *task[Req, Resp], err error) {
-	switch {
-	case t.state != stateNew: // a Go whose context has just ended
-		return nil, nil
-	case p.closed, p.draining && !inside:
-		t.state = stateOver
-		return nil, ErrClosed
+// admit lets the task in: to the queue, or to wait for room in it. evicted is for the request that lost its place for it.
+// inside says whether the request comes from inside of another one, which Shutdown lets finish. Called under mu.
+func (p *Pool[Req, Resp]) admit(t *task[Req, Resp], inside bool) (evicted notice, err error) {
+	if p.closed || p.draining && !inside {
+		return evicted, ErrClosed
 	}
 	switch last := p.queue.last(); {
 	case p.fits():
@@ -198,14 +205,12 @@ func (p *Pool[Req, Resp]) admit(t *task[Req, Resp], inside bool) (evicted *task[
 		t.state = stateBlocked
 		p.room.push(t)
 	case last != nil && last.class < t.class:
-		p.drop(&p.queue, last, ErrEvicted)
+		evicted = p.drop(&p.queue, last, ErrEvicted)
 		p.stats.Drops.Evicted++
-		evicted = last
 		p.enqueue(t)
 	default:
 		p.stats.Drops.Rejected++
-		t.state = stateOver
-		return nil, ErrQueueFull
+		return evicted, ErrQueueFull
 	}
 	p.seq++
 	t.seq = p.seq
@@ -238,48 +243,56 @@ func (p *Pool[Req, Resp]) refill() {
 	}
 }
 
-// drop takes a task that waits out of q, with an error; its caller must be told.
-func (p *Pool[Req, Resp]) drop(q *waiting[Req, Resp], t *task[Req, Resp], err error) {
+// drop takes a task that waits out of q, with an error.
+func (p *Pool[Req, Resp]) drop(q *waiting[Req, Resp], t *task[Req, Resp], err error) notice {
+	var none Resp
 	q.remove(t)
-	t.state, t.err = stateOver, err
+	return p.conclude(t, none, err)
 }
 
-// leave is what a caller does who gives up. It returns false if the request has its outcome already, or is about to. For a task of Go cause
-// is the outcome, and the caller must make it known.
-func (t *task[Req, Resp]) leave(cause, ctxErr error) bool {
-	p := t.pool
+// abandon ends the request of a Future, unless its outcome is there.
+func (p *Pool[Req, Resp]) abandon(f *Future[Resp], cause, ctxErr error) {
 	p.mu.Lock()
-	var stop func() bool
-	if t.state != stateNew { // before that it is perhaps not set yet
-		stop = t.stop
+	var n notice
+	switch {
+	case f.over.Load():
+	case f.task == nil: // Go has not let it in yet
+		f.fail(cause)
+	default: // it has no outcome, so the task is still its own
+		n, _ = p.leave(f.task.(*task[Req, Resp]), cause, ctxErr)
 	}
+	p.mu.Unlock()
+	if n.scope != nil {
+		n.scope.cancel(ctxErr)
+		n.scope = nil // fn has not returned
+	}
+	n.give()
+}
+
+// leave is what a caller does who gives up; cause is the outcome. It returns false if the request has its outcome already. The caller must
+// cancel the scope of the notice. Called under mu.
+func (p *Pool[Req, Resp]) leave(t *task[Req, Resp], cause, ctxErr error) (n notice, left bool) {
 	switch t.state {
-	case stateNew: // in Go, before it is let in
-		t.state = stateOver
 	case stateBlocked:
-		p.drop(&p.room, t, cause)
+		n = p.drop(&p.room, t, cause)
 		p.stats.Drops.left(expired(ctxErr))
 	case stateQueued:
-		p.drop(&p.queue, t, cause)
+		n = p.drop(&p.queue, t, cause)
 		p.stats.Drops.left(expired(ctxErr))
 		p.refill()
-	case stateRunning:
+	case stateRunning: // the worker gives the task back
+		n = notice{scope: t.scope, stop: t.stop}
+		if t.isGo() {
+			var none Resp
+			n.waiters = t.future.finish(none, cause)
+		}
 		t.state = stateLeft
 		p.stats.Abandoned++
 		if t.inside {
 			p.stats.Inside--
 		}
 	default:
-		p.mu.Unlock()
-		return false
+		return n, false
 	}
-	t.err = cause
-	p.mu.Unlock()
-	if stop != nil {
-		stop()
-	}
-	if t.scope != nil {
-		t.scope.cancel(ctxErr)
-	}
-	return true
+	return n, true
 }

@@ -10,7 +10,7 @@ import (
 // among those that may run: the calls made from inside use that place, one at a time.
 type frame struct {
 	owner  any         // the pool
-	active atomic.Bool // the call has not returned yet; not kept for a call that has a scope
+	active atomic.Bool // a call has not returned yet
 	used   atomic.Bool // there has been a call from inside
 	once   sync.Once
 	place  chan struct{} // has a token in it while a call from inside runs
@@ -39,11 +39,15 @@ func (m *marked) Value(key any) any {
 // scope is the context of one call of fn. It ends when the caller's does, when the Future is cancelled, on Close, and when fn has
 // returned. One made by the context package would do, but costs five allocations instead of one.
 //
+// A Go with a context that says nothing gets the scope of its worker, which serves one request after the other as long as nobody
+// asks it for its end. Otherwise, and when the worker goes, it ends too.
+//
 // Who waits for the caller's context passes its end on by cancel: a Do that leaves, or the AfterFunc of a Go.
 type scope struct {
 	context.Context        // the caller's
 	frame           *frame // set before fn is called
 
+	kept     atomic.Bool // somebody may wait for the end
 	mu       sync.Mutex
 	done     chan struct{} // made when it is asked for
 	after    *afterFunc
@@ -51,7 +55,7 @@ type scope struct {
 	returned bool // fn has
 }
 
-// ending says how a scope has ended: an error in one byte, because a Future has a scope in it.
+// ending says how a scope has ended: an error in one byte.
 type ending uint8
 
 const (
@@ -68,7 +72,7 @@ type afterFunc struct {
 }
 
 func (s *scope) Value(key any) any {
-	if s.frame != nil && key == s.frame.owner {
+	if s.frame != nil && key == s.frame.owner && s.frame.active.Load() {
 		s.mu.Lock()
 		returned := s.returned
 		s.mu.Unlock()
@@ -80,6 +84,7 @@ func (s *scope) Value(key any) any {
 }
 
 func (s *scope) Done() <-chan struct{} {
+	s.kept.Store(true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.done == nil {
@@ -133,6 +138,7 @@ func (s *scope) end(how ending, returned bool) {
 // from this one would cost a goroutine.
 func (s *scope) AfterFunc(f func()) (stop func() bool) {
 	a := &afterFunc{f: f}
+	s.kept.Store(true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended != notEnded {

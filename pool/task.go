@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// maxFree is how many tasks of Go are kept for use: as many as a queue of the usual length and its workers hold.
+const maxFree = DefaultMaxQueue + 256
+
 // state is where a task is. It changes only under Pool.mu.
 type state uint8
 
@@ -18,23 +21,25 @@ const (
 	stateOver
 )
 
-// task is one request. Those of Do are used again: the caller gives one back when it has taken the wake-up. One that its caller has left is
-// left to the garbage collector, because a worker may look at it. Those of Go belong to the user, as a Future.
+// task is one request while the pool has to do with it. It is used again: one of Do is given back by the caller when it has taken the
+// wake-up, or left to the garbage collector if the caller has left it, because a worker may look at it; one of Go returns to Pool.free as
+// soon as its outcome is in the Future, to which it therefore belongs only as long as task.future says so.
 type task[Req, Resp any] struct {
-	Future[Resp]
 	pool       *Pool[Req, Resp]
-	prev, next *task[Req, Resp] // in its class, or among those that run
+	future     *Future[Resp]    // where the outcome goes
+	prev, next *task[Req, Resp] // in its class, or among those that run, or in Pool.free
 	state      state
 	inside     bool // runs inside of another request
 	class      int
 	seq        uint64        // in the order of arrival
 	arrived    time.Duration // since Pool.start; 0 if it is not timed
 	req        Req
-	scope      *scope        // fn's context. Do: nil if the caller's can neither end nor say anything.
-	own        scope         // scope of a Go
+	scope      *scope        // fn's context. It is nil if the caller's can neither end nor say anything; a Go then gets the worker's.
 	stop       func() bool   // of the AfterFunc that watches the caller's context for a Go
 	wake       chan struct{} // one slot. Do: the outcome is there. Go: there was room in the queue.
 }
+
+func (t *task[Req, Resp]) isGo() bool { return t.future.task != nil }
 
 // plain reports whether ctx can neither end nor say anything. Asking for these two values cannot panic, as comparing
 // arbitrary contexts could.
@@ -44,27 +49,73 @@ func plain(ctx context.Context) bool {
 
 func expired(ctxErr error) bool { return errors.Is(ctxErr, context.DeadlineExceeded) }
 
-// deliver tells whoever waits that the outcome is there. A task of Do belongs to the caller from then on.
-func (t *task[Req, Resp]) deliver() {
-	if t.owner != nil {
-		if t.stop != nil {
-			t.stop()
-		}
-		t.finish()
-		if t.wake != nil { // Go itself may still wait for room
-			select {
-			case t.wake <- struct{}{}:
-			default:
-			}
-		}
-		return
+// borrow makes a task for a Go. Called under mu.
+func (p *Pool[Req, Resp]) borrow(f *Future[Resp]) *task[Req, Resp] {
+	t := p.free
+	if t == nil {
+		t = &task[Req, Resp]{pool: p}
+	} else {
+		p.free, t.next = t.next, nil
+		p.nfree--
 	}
-	t.wake <- struct{}{}
+	t.future, f.task = f, t
+	return t
+}
+
+// release takes back a task of Go that nothing in the pool refers to. Called under mu.
+func (p *Pool[Req, Resp]) release(t *task[Req, Resp]) {
+	var none Req
+	t.future, t.state, t.inside, t.class = nil, stateNew, false, 0
+	t.req, t.scope, t.stop, t.wake = none, nil, nil, nil
+	if p.nfree < maxFree {
+		t.next, p.free = p.free, t
+		p.nfree++
+	}
+}
+
+// conclude sets the outcome of a task that nothing in the pool will execute any more. Called under mu.
+func (p *Pool[Req, Resp]) conclude(t *task[Req, Resp], resp Resp, err error) notice {
+	n := notice{wake: t.wake, stop: t.stop, scope: t.scope}
+	if t.isGo() {
+		n.waiters = t.future.finish(resp, err)
+		p.release(t)
+	} else {
+		t.state, t.future.resp, t.future.err = stateOver, resp, err
+	}
+	return n
+}
+
+// notice is what is to do outside the lock when a request is over.
+type notice struct {
+	scope   *scope
+	stop    func() bool
+	wake    chan struct{} // of the task: a task of Do belongs to the caller from then on, and a Go may wait for room
+	waiters *waiter
+}
+
+func (n *notice) give() {
+	if n.scope != nil {
+		n.scope.end(endCanceled, true)
+	}
+	if n.stop != nil {
+		n.stop()
+	}
+	for n.waiters != nil {
+		w := n.waiters
+		n.waiters, w.next = w.next, nil // it may be used again at once
+		w.wake <- struct{}{}
+	}
+	if n.wake != nil {
+		select {
+		case n.wake <- struct{}{}:
+		default: // a Go that knows already that there was room
+		}
+	}
 }
 
 // entered tells a Go that waits for room in the queue that it need not any more.
 func (t *task[Req, Resp]) entered() {
-	if t.owner != nil {
+	if t.isGo() {
 		t.wake <- struct{}{} // cannot block: a task is blocked only once
 	}
 }

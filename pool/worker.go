@@ -18,7 +18,8 @@ type worker[Req, Resp any] struct {
 	next  *worker[Req, Resp] // in spares
 	loop  func()             // work, made once so that starting a goroutine does not allocate
 	frame *frame
-	plain context.Context // for requests whose own context says nothing: ends with Close
+	plain context.Context // for a Do whose context says nothing: ends with Close
+	scope *scope          // for a Go whose context says nothing: ends when it is cancelled; made when it is needed
 
 	task    *task[Req, Resp]
 	looking bool // counted in Pool.looking
@@ -61,6 +62,7 @@ func (p *Pool[Req, Resp]) wake() {
 func (w *worker[Req, Resp]) newFrame() {
 	w.frame = &frame{owner: w.pool}
 	w.plain = &marked{w.pool.base, w.frame}
+	w.scope = nil
 }
 
 func (w *worker[Req, Resp]) work() {
@@ -99,18 +101,19 @@ func (w *worker[Req, Resp]) turn(last bool) turn {
 	p, t := w.pool, w.task
 	var now time.Duration
 	if t != nil {
-		if t.scope == nil {
-			w.frame.active.Store(false)
-		}
 		if w.frame.used.Load() {
 			// A goroutine that the call has left behind may sit there still.
+			w.frame.active.Store(false)
 			w.newFrame()
+		}
+		if w.scope != nil && w.scope.kept.Load() {
+			w.scope = nil
 		}
 		if t.arrived > 0 {
 			now = p.now()
 		}
 	}
-	wanted := false
+	var n notice
 	p.mu.Lock()
 	if t != nil {
 		p.busy--
@@ -119,7 +122,13 @@ func (w *worker[Req, Resp]) turn(last bool) turn {
 			p.stats.QueueWait += w.started - t.arrived
 			p.stats.RunTime += now - w.started
 		}
-		wanted = p.settle(t, &w.out)
+		if t.scope == w.scope && t.state == stateLeft {
+			w.scope = nil // it is about to be cancelled
+		}
+		n = p.settle(t, &w.out)
+		if n.scope == w.scope {
+			n.scope = nil
+		}
 		w.task, w.out = nil, outcome[Resp]{}
 	}
 	if w.looking {
@@ -132,10 +141,12 @@ func (w *worker[Req, Resp]) turn(last bool) turn {
 		last = true // Resize has made it superfluous
 	}
 	found := turnNext
+	var gone *scope
 	switch next := w.task; {
 	case next != nil:
 		p.busy++
 		next.state = stateRunning
+		w.adopt(next)
 		if p.queue.n > 0 {
 			p.wake()
 		}
@@ -145,33 +156,50 @@ func (w *worker[Req, Resp]) turn(last bool) turn {
 	case last:
 		found = turnGone
 		p.workers--
+		w.frame.active.Store(false)
+		gone, w.scope = w.scope, nil
 		w.next, p.spares = p.spares, w
 		p.checkIdle()
 	default:
 		found = turnNone
+		w.frame.active.Store(false)
 		w.looking = true
 		p.looking++
 	}
 	p.mu.Unlock()
-	if t != nil {
-		t.end(wanted)
+	n.give()
+	if gone != nil {
+		gone.end(endCanceled, true)
 	}
 	return found
+}
+
+// adopt gives a task that the worker has taken its context. Called under mu.
+func (w *worker[Req, Resp]) adopt(t *task[Req, Resp]) {
+	if !w.frame.active.Load() {
+		w.frame.active.Store(true)
+	}
+	switch {
+	case t.scope != nil:
+		t.scope.frame = w.frame
+	case t.isGo():
+		if w.scope == nil {
+			w.scope = &scope{Context: context.Background(), frame: w.frame}
+		}
+		t.scope = w.scope
+	}
 }
 
 // run calls fn with the worker's task. Should fn end this goroutine, what is set before is what turn finds.
 func (w *worker[Req, Resp]) run() {
 	t, ctx := w.task, w.plain
 	w.out = outcome[Resp]{err: ErrGoexit}
-	if t.scope == nil {
-		w.frame.active.Store(true)
-	} else {
+	if t.scope != nil {
 		if caller := t.scope.Context; caller.Err() != nil {
 			// It is enough to have ended, even if the caller has not been scheduled since.
 			w.out = outcome[Resp]{err: context.Cause(caller), dropped: true}
 			return
 		}
-		t.scope.frame = w.frame
 		ctx = t.scope
 	}
 	if t.arrived > 0 {
@@ -196,8 +224,8 @@ func (p *Pool[Req, Resp]) call(ctx context.Context, req Req) (out outcome[Resp])
 	return out
 }
 
-// settle gives a task that runs its outcome, and reports whether anybody wants it. Called under mu.
-func (p *Pool[Req, Resp]) settle(t *task[Req, Resp], out *outcome[Resp]) (wanted bool) {
+// settle gives a task that runs its outcome, if anybody wants it still. Called under mu.
+func (p *Pool[Req, Resp]) settle(t *task[Req, Resp], out *outcome[Resp]) notice {
 	if t.inside {
 		p.unlink(t)
 	}
@@ -205,9 +233,12 @@ func (p *Pool[Req, Resp]) settle(t *task[Req, Resp], out *outcome[Resp]) (wanted
 		p.stats.Panics++
 	}
 	if t.state != stateRunning {
-		return false
+		n := notice{scope: t.scope}
+		if t.isGo() {
+			p.release(t)
+		}
+		return n
 	}
-	t.state, t.resp, t.err = stateOver, out.resp, out.err
 	if t.inside {
 		p.stats.Inside--
 	}
@@ -219,19 +250,5 @@ func (p *Pool[Req, Resp]) settle(t *task[Req, Resp], out *outcome[Resp]) (wanted
 	default:
 		p.stats.Answered++
 	}
-	return true
-}
-
-// end is what is to do outside the lock when a task has been settled.
-func (t *task[Req, Resp]) end(wanted bool) {
-	if t.scope != nil {
-		t.scope.end(endCanceled, true)
-	}
-	if t.owner != nil {
-		var none Req
-		t.req = none // the Future may be kept for long
-	}
-	if wanted {
-		t.deliver()
-	}
+	return p.conclude(t, out.resp, out.err)
 }
