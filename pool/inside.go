@@ -29,7 +29,7 @@ func (p *Pool[Req, Resp]) doInside(ctx context.Context, f *frame, req Req) (Resp
 
 	child := &frame{owner: p}
 	child.active.Store(true)
-	out := outcome[Resp]{err: ErrGoexit}
+	var out outcome[Resp]
 	defer func() {
 		child.active.Store(false)
 		p.mu.Lock()
@@ -38,7 +38,7 @@ func (p *Pool[Req, Resp]) doInside(ctx context.Context, f *frame, req Req) (Resp
 		if out.panics {
 			p.stats.Panics++
 		}
-		if out.err != nil {
+		if out.err != nil || !out.over {
 			p.stats.Failed++
 		} else {
 			p.stats.Answered++
@@ -47,7 +47,7 @@ func (p *Pool[Req, Resp]) doInside(ctx context.Context, f *frame, req Req) (Resp
 		p.mu.Unlock()
 		<-seat
 	}()
-	out = p.call(&marked{ctx, child}, req)
+	p.call(&marked{ctx, child}, req, &out)
 	return out.resp, out.err
 }
 
@@ -122,7 +122,7 @@ func (p *Pool[Req, Resp]) runInside(t *task[Req, Resp], f *Future[Resp], seat <-
 	t.scope.frame.active.Store(true)
 	p.mu.Unlock()
 
-	out := outcome[Resp]{err: ErrGoexit}
+	var out outcome[Resp]
 	defer func() {
 		p.mu.Lock()
 		p.inside--
@@ -131,7 +131,7 @@ func (p *Pool[Req, Resp]) runInside(t *task[Req, Resp], f *Future[Resp], seat <-
 		p.mu.Unlock()
 		n.give()
 	}()
-	out = p.call(t.scope, t.req)
+	p.call(t.scope, t.req, &out)
 }
 
 // link enters a task into the list of those that run inside, whose contexts Close must find to cancel them.

@@ -147,22 +147,26 @@ func (p *Pool[Req, Resp]) Go(ctx context.Context, req Req) *Future[Resp] {
 		class int
 		own   *scope
 		stop  func() bool
+		from  *frame // the call of fn from which this one comes
 	)
 	if !plain(ctx) {
+		from = p.frameOf(ctx)
 		class, own = priorityOf(ctx), &scope{Context: ctx}
 		if ctx.Done() != nil {
 			stop = context.AfterFunc(ctx, func() { p.abandon(f, context.Cause(ctx), ctx.Err()) })
 		}
 	}
-	caller := p.frameOf(ctx)
 	p.mu.Lock()
 	if f.over.Load() { // ctx has just ended
 		p.mu.Unlock()
 		return f
 	}
 	t := p.borrow(f)
-	t.req, t.class, t.scope, t.stop = req, class, own, stop
-	evicted, err := p.admit(t, caller != nil)
+	t.req, t.class = req, class
+	if own != nil {
+		t.scope, t.stop = own, stop
+	}
+	evicted, err := p.admit(t, from != nil)
 	if err != nil {
 		f.fail(err)
 		p.release(t)
@@ -180,7 +184,7 @@ func (p *Pool[Req, Resp]) Go(ctx context.Context, req Req) *Future[Resp] {
 	p.mu.Unlock()
 	evicted.give()
 	if room != nil {
-		p.enter(ctx, t, f, room, caller)
+		p.enter(ctx, t, f, room, from)
 	}
 	return f
 }

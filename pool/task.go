@@ -65,8 +65,14 @@ func (p *Pool[Req, Resp]) borrow(f *Future[Resp]) *task[Req, Resp] {
 // release takes back a task of Go that nothing in the pool refers to. Called under mu.
 func (p *Pool[Req, Resp]) release(t *task[Req, Resp]) {
 	var none Req
-	t.future, t.state, t.inside, t.class = nil, stateNew, false, 0
-	t.req, t.scope, t.stop, t.wake = none, nil, nil, nil
+	t.future, t.req = nil, none
+	t.state, t.inside = stateNew, false
+	if t.scope != nil {
+		t.scope = nil
+	}
+	if t.stop != nil || t.wake != nil { // seldom, and writing pointers costs something while memory is collected
+		t.stop, t.wake = nil, nil
+	}
 	if p.nfree < maxFree {
 		t.next, p.free = p.free, t
 		p.nfree++

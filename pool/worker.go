@@ -29,10 +29,19 @@ type worker[Req, Resp any] struct {
 
 // outcome is what came of a call.
 type outcome[Resp any] struct {
+	over    bool // otherwise runtime.Goexit has ended the call
 	resp    Resp
 	err     error
 	dropped bool // fn was not called, because the caller's context had ended
 	panics  bool
+}
+
+func (o *outcome[Resp]) clear() {
+	var none Resp
+	o.resp, o.over, o.dropped, o.panics = none, false, false, false
+	if o.err != nil {
+		o.err = nil
+	}
 }
 
 // wake starts a worker for what is queued, unless one is about to look there or no more may run. A worker that finds more than it takes wakes
@@ -129,12 +138,13 @@ func (w *worker[Req, Resp]) turn(last bool) turn {
 		if n.scope == w.scope {
 			n.scope = nil
 		}
-		w.task, w.out = nil, outcome[Resp]{}
+		w.out.clear()
 	}
 	if w.looking {
 		w.looking = false
 		p.looking--
 	}
+	w.task = nil
 	if p.workers <= p.size {
 		w.task = p.queue.take(p.cfg.ClassTurn)
 	} else {
@@ -193,11 +203,10 @@ func (w *worker[Req, Resp]) adopt(t *task[Req, Resp]) {
 // run calls fn with the worker's task. Should fn end this goroutine, what is set before is what turn finds.
 func (w *worker[Req, Resp]) run() {
 	t, ctx := w.task, w.plain
-	w.out = outcome[Resp]{err: ErrGoexit}
 	if t.scope != nil {
-		if caller := t.scope.Context; caller.Err() != nil {
+		if t.scope != w.scope && t.scope.Context.Err() != nil {
 			// It is enough to have ended, even if the caller has not been scheduled since.
-			w.out = outcome[Resp]{err: context.Cause(caller), dropped: true}
+			w.out = outcome[Resp]{err: context.Cause(t.scope.Context), dropped: true, over: true}
 			return
 		}
 		ctx = t.scope
@@ -205,29 +214,35 @@ func (w *worker[Req, Resp]) run() {
 	if t.arrived > 0 {
 		w.started = w.pool.now()
 	}
-	w.out = w.pool.call(ctx, t.req)
+	w.pool.call(ctx, t.req, &w.out)
 }
 
 // call calls fn and makes an error of a panic. After Goexit it does not return.
-func (p *Pool[Req, Resp]) call(ctx context.Context, req Req) (out outcome[Resp]) {
+func (p *Pool[Req, Resp]) call(ctx context.Context, req Req, out *outcome[Resp]) {
 	returned := false
 	defer func() {
 		if returned {
 			return
 		}
 		if v := recover(); v != nil {
-			out.err, out.panics = newPanicError(v), true
+			out.err, out.panics, out.over = newPanicError(v), true, true
 		}
 	}()
-	out.resp, out.err = p.fn(ctx, req)
+	resp, err := p.fn(ctx, req)
 	returned = true
-	return out
+	out.resp, out.over = resp, true
+	if err != nil {
+		out.err = err
+	}
 }
 
 // settle gives a task that runs its outcome, if anybody wants it still. Called under mu.
 func (p *Pool[Req, Resp]) settle(t *task[Req, Resp], out *outcome[Resp]) notice {
 	if t.inside {
 		p.unlink(t)
+	}
+	if !out.over {
+		out.err = ErrGoexit
 	}
 	if out.panics {
 		p.stats.Panics++
