@@ -22,7 +22,7 @@ type Future[Resp any] struct {
 	done    chan struct{} // made when it is asked for
 }
 
-// over from the start: what Done returns for an outcome that nobody asked for before it was there.
+// closedChan is what Done returns for an outcome that nobody asked for before it was there.
 var closedChan = func() chan struct{} {
 	c := make(chan struct{})
 	close(c)
@@ -68,12 +68,17 @@ func (f *Future[Resp]) Cancel() {
 
 // finish sets the outcome and returns who waits for it. Called once, under Pool.mu.
 func (f *Future[Resp]) finish(resp Resp, err error) *waiter {
-	f.resp, f.err = resp, err
+	f.resp = resp
+	if err != nil {
+		f.err = err
+	}
 	if f.done != nil {
 		close(f.done)
 	}
 	waiters := f.waiters
-	f.waiters = nil
+	if waiters != nil {
+		f.waiters = nil
+	}
 	f.over.Store(true)
 	return waiters
 }

@@ -31,12 +31,11 @@ type Pool[Req, Resp any] struct {
 	room     waiting[Req, Resp] // those that wait for room in the queue
 	spares   *worker[Req, Resp] // without a goroutine
 	all      []*worker[Req, Resp]
-	free     *task[Req, Resp] // tasks for Go
-	nfree    int
-	inside   int              // calls of fn inside of others
-	insiders *task[Req, Resp] // those of them that came by Go
-	idle     chan struct{}    // closed when nothing waits or runs; made by who waits for it
-	stats    Stats            // without gauges, but for Inside
+	free     []*task[Req, Resp] // tasks for Go
+	inside   int                // calls of fn inside of others
+	insiders *task[Req, Resp]   // those of them that came by Go
+	idle     chan struct{}      // closed when nothing waits or runs; made by who waits for it
+	stats    Stats              // without gauges, but for Inside
 }
 
 // New makes a Pool that answers requests with fn. It starts nothing: goroutines exist only while there are requests. Call Close

@@ -51,11 +51,10 @@ func (q *waiting[Req, Resp]) push(t *task[Req, Resp]) {
 		q.classes = slices.Insert(q.classes, i, class[Req, Resp]{level: t.class})
 	}
 	c := &q.classes[i]
-	t.prev, t.next = c.tail, nil
 	if c.tail == nil {
 		c.head = t
 	} else {
-		c.tail.next = t
+		t.prev, c.tail.next = c.tail, t
 	}
 	c.tail = t
 	q.n++
@@ -64,17 +63,17 @@ func (q *waiting[Req, Resp]) push(t *task[Req, Resp]) {
 func (q *waiting[Req, Resp]) remove(t *task[Req, Resp]) {
 	i, _ := q.find(t.class)
 	c := &q.classes[i]
-	if t.prev == nil {
-		c.head = t.next
+	prev, next := t.prev, t.next
+	if prev == nil {
+		c.head = next
 	} else {
-		t.prev.next = t.next
+		prev.next, t.prev = next, nil
 	}
-	if t.next == nil {
-		c.tail = t.prev
+	if next == nil {
+		c.tail = prev
 	} else {
-		t.next.prev = t.prev
+		next.prev, t.next = prev, nil
 	}
-	t.prev, t.next = nil, nil
 	q.n--
 	if c.head == nil {
 		q.classes = slices.Delete(q.classes, i, i+1)

@@ -27,7 +27,7 @@ const (
 type task[Req, Resp any] struct {
 	pool       *Pool[Req, Resp]
 	future     *Future[Resp]    // where the outcome goes
-	prev, next *task[Req, Resp] // in its class, or among those that run, or in Pool.free
+	prev, next *task[Req, Resp] // in its class, or among those that run
 	state      state
 	inside     bool // runs inside of another request
 	class      int
@@ -51,12 +51,11 @@ func expired(ctxErr error) bool { return errors.Is(ctxErr, context.DeadlineExcee
 
 // borrow makes a task for a Go. Called under mu.
 func (p *Pool[Req, Resp]) borrow(f *Future[Resp]) *task[Req, Resp] {
-	t := p.free
-	if t == nil {
-		t = &task[Req, Resp]{pool: p}
+	var t *task[Req, Resp]
+	if last := len(p.free) - 1; last >= 0 {
+		t, p.free = p.free[last], p.free[:last]
 	} else {
-		p.free, t.next = t.next, nil
-		p.nfree--
+		t = &task[Req, Resp]{pool: p}
 	}
 	t.future, f.task = f, t
 	return t
@@ -73,9 +72,8 @@ func (p *Pool[Req, Resp]) release(t *task[Req, Resp]) {
 	if t.stop != nil || t.wake != nil { // seldom, and writing pointers costs something while memory is collected
 		t.stop, t.wake = nil, nil
 	}
-	if p.nfree < maxFree {
-		t.next, p.free = p.free, t
-		p.nfree++
+	if len(p.free) < maxFree {
+		p.free = append(p.free, t)
 	}
 }
 

@@ -144,15 +144,16 @@ func (w *worker[Req, Resp]) turn(last bool) turn {
 		w.looking = false
 		p.looking--
 	}
-	w.task = nil
+	var next *task[Req, Resp]
 	if p.workers <= p.size {
-		w.task = p.queue.take(p.cfg.ClassTurn)
+		next = p.queue.take(p.cfg.ClassTurn)
 	} else {
 		last = true // Resize has made it superfluous
 	}
 	found := turnNext
 	var gone *scope
-	switch next := w.task; {
+	w.task = next
+	switch {
 	case next != nil:
 		p.busy++
 		next.state = stateRunning
