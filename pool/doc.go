@@ -48,7 +48,7 @@
 //
 // Nothing runs while a pool is idle: workers are goroutines that end when there is nothing to do, and are started again when there is, as
 // many as the requests keep busy. In the steady state a Do with context.Background allocates nothing; one with another
-// context allocates one small object, the context that fn gets, which fn may keep and which therefore cannot be used again; a Go allocates one, and
+// context allocates one small object, the context that fn gets, which fn may keep and which therefore cannot be used again; a Go allocates one, its Future, another when fn asks a context that comes from Background for its end, and
 // some more to watch a context that can end. Map allocates once for all items, but for what fn and the input do. Run
 //
 //	go test -bench . ./pool

@@ -10,6 +10,10 @@ import (
 // sampleEvery is how many requests share one look at the clock, which costs as much as all the rest of the bookkeeping.
 const sampleEvery = 16
 
+// maxLooking is how many workers may be on their way to the queue. A goroutine that has just been started waits in the place of its
+// processor from which others take it only after a pause; the next one pushes it out of there.
+const maxLooking = 2
+
 func (p *Pool[Req, Resp]) now() time.Duration { return time.Since(p.start) }
 
 // worker is a goroutine that executes tasks as long as there are any; between two goroutines it is kept for reuse.
@@ -44,13 +48,13 @@ func (o *outcome[Resp]) clear() {
 	}
 }
 
-// wake starts a worker for what is queued, unless one is about to look there or no more may run. A worker that finds more than it takes wakes
+// wake starts a worker for what is queued, unless enough are about to look there or no more may run. A worker that finds more than it takes wakes
 // the next: so as many are started as the requests keep busy, and for short ones that is few.
 //
 // The rule that keeps requests from being forgotten: whenever some are queued and fewer than size workers exist, one is
 // looking.
 func (p *Pool[Req, Resp]) wake() {
-	if p.looking > 0 || p.workers >= p.size {
+	if p.looking >= min(maxLooking, p.queue.n) || p.workers >= p.size {
 		return
 	}
 	w := p.spares
