@@ -25,7 +25,7 @@ const (
 
 // Config says how many sessions there may be, how long they live and how long requests wait. The zero value is usable: one session, which is
 // opened when the first request comes and closed when it has been idle for [DefaultIdleTimeout]. A negative or contradictory
-// value is an error from New.
+// value is an error from New. A duration may be as long as it likes: math.MaxInt64 is never.
 type Config struct {
 	// Min is the number of sessions that New begins to open at once and that are kept. Default: 0, which is to open the
 	// first session for the first request.

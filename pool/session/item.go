@@ -7,6 +7,15 @@ import (
 
 const never = time.Duration(math.MaxInt64)
 
+// after is the time d after at; never if that is too far away to be told. Durations are the user's, and as long as they like: the
+// longest one is how to say never in a field in which 0 is the default.
+func after(at, d time.Duration) time.Duration {
+	if at > never-d {
+		return never
+	}
+	return at + d
+}
+
 // The life of a request. All changes are made under Pool.mu.
 const (
 	stateNew     uint8 = iota

@@ -119,7 +119,7 @@ func (p *Pool[S, Req, Resp]) opened(sl *slot[S, Req, Resp], s S, err error, took
 		p.lastErr = err
 		d := &p.devices[sl.device]
 		d.failures++
-		d.retryAt = now + p.cfg.backoff(d.failures)
+		d.retryAt = after(now, p.cfg.backoff(d.failures))
 		p.vacate(sl)
 		p.growing = false
 		// A larger pool was wanted for a delay that shows again if it is still there.
@@ -134,7 +134,7 @@ func (p *Pool[S, Req, Resp]) opened(sl *slot[S, Req, Resp], s S, err error, took
 	sl.opened, sl.checked, sl.expires = now, now, never
 	sl.maxUses = p.cfg.maxUses(sl.slot)
 	if p.cfg.MaxAge > 0 {
-		sl.expires = now + time.Duration(p.cfg.share(int64(p.cfg.MaxAge), sl.slot))
+		sl.expires = after(now, time.Duration(p.cfg.share(int64(p.cfg.MaxAge), sl.slot)))
 	}
 	p.free += int64(p.cfg.PerSession)
 	p.stats.Sessions++
@@ -142,7 +142,7 @@ func (p *Pool[S, Req, Resp]) opened(sl *slot[S, Req, Resp], s S, err error, took
 	p.above = never
 	if p.growing {
 		p.growing = false
-		p.growFrom = now + p.cfg.Cooldown
+		p.growFrom = after(now, p.cfg.Cooldown)
 	}
 	p.pull(sl, now)
 	if p.stats.Sessions >= p.enough() {
@@ -179,9 +179,9 @@ func (p *Pool[S, Req, Resp]) hopeless(now time.Duration) bool {
 }
 
 func (p *Pool[S, Req, Resp]) openError(now time.Duration) error {
-	e := &OpenError{Err: p.lastErr, Pause: never}
+	e := &OpenError{Err: p.lastErr}
 	for i := range p.devices {
-		if d := &p.devices[i]; d.retryAt-now < e.Pause {
+		if d := &p.devices[i]; i == 0 || d.retryAt-now < e.Pause {
 			e.Pause, e.Failures = max(d.retryAt-now, 0), d.failures
 		}
 	}

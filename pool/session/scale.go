@@ -16,7 +16,7 @@ func (p *Pool[S, Req, Resp]) observe(wait, now time.Duration) {
 	if p.above == never {
 		p.above = now - wait + p.cfg.TargetDelay
 	}
-	if p.mayGrow() && p.above+p.cfg.Interval <= now {
+	if p.mayGrow() && after(p.above, p.cfg.Interval) <= now {
 		p.grow(now)
 	}
 }
@@ -33,8 +33,8 @@ func (p *Pool[S, Req, Resp]) growDue() time.Duration {
 	if p.stats.Queued == 0 || !p.mayGrow() {
 		return never
 	}
-	late := p.oldest() + p.cfg.TargetDelay
-	return max(min(p.above, late)+p.cfg.Interval, late, p.growFrom, p.retryAt())
+	late := after(p.oldest(), p.cfg.TargetDelay)
+	return max(after(min(p.above, late), p.cfg.Interval), late, p.growFrom, p.retryAt())
 }
 
 // grow wants one session more, unless the last one is too new or could not be opened.
@@ -56,7 +56,7 @@ func (p *Pool[S, Req, Resp]) watchSpare(now time.Duration) {
 		p.spare = never
 	case p.spare == never:
 		p.spare = now
-		p.arm(now+p.cfg.IdleTimeout, now)
+		p.arm(after(now, p.cfg.IdleTimeout), now)
 	}
 }
 
@@ -109,6 +109,7 @@ func (p *Pool[S, Req, Resp]) arm(due, now time.Duration) {
 	if due >= p.armedFor {
 		return
 	}
+	due = max(due, now)
 	p.armedFor = due
 	if p.timer == nil {
 		p.timer = time.AfterFunc(due-now, p.tick)
@@ -130,12 +131,12 @@ func (p *Pool[S, Req, Resp]) rearm(now time.Duration) {
 			p.arm(sl.expires, now)
 		}
 		// A session that is full when its check is due is checked when it has room again.
-		if due := sl.checked + p.cfg.CheckEvery; p.check != nil && (due > now || sl.load < p.cfg.PerSession) {
+		if due := after(sl.checked, p.cfg.CheckEvery); p.check != nil && (due > now || sl.load < p.cfg.PerSession) {
 			p.arm(due, now)
 		}
 	}
 	if p.spare != never {
-		p.arm(p.spare+p.cfg.IdleTimeout, now)
+		p.arm(after(p.spare, p.cfg.IdleTimeout), now)
 	}
 }
 

@@ -119,7 +119,7 @@ func (p *Pool[S, Req, Resp]) retire(sl *slot[S, Req, Resp], end ending, now time
 		d := &p.devices[sl.device]
 		d.failures++
 		if d.failures > 1 {
-			d.retryAt = now + p.cfg.backoff(d.failures-1)
+			d.retryAt = after(now, p.cfg.backoff(d.failures-1))
 		}
 	}
 	if sl.waiting.n > 0 {
