@@ -22,17 +22,19 @@ func (p *Pool[S, Req, Resp]) runCheck(sl *slot[S, Req, Resp]) {
 	var (
 		err      error
 		returned bool
+		ctx      = &ownContext{Context: p.unasked, mark: mark{owner: p, at: sl.place}}
 	)
 	defer func() {
 		if !returned {
 			err = failure(recover())
 		}
+		ctx.over.Store(true)
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		sl.checked = p.now()
 		p.ended(sl, 1, ending{err != nil, ReasonCheck, err})
 		p.rearm(p.now())
 	}()
-	err = p.check(&ownContext{p.unasked, mark{p, sl.place}}, sl.session)
+	err = p.check(ctx, sl.session)
 	returned = true
 }

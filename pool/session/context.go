@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 type slotKey struct{}
@@ -21,12 +22,13 @@ func SlotOf(ctx context.Context) (slot, device int, ok bool) {
 type mark struct {
 	owner any
 	at    place
+	over  atomic.Bool // no session is held: who has kept the context (context.WithoutCancel) may call Do with it
 }
 
 func (m *mark) value(key any) (any, bool) {
 	switch key {
 	case m.owner:
-		return key, true
+		return key, !m.over.Load()
 	case slotKey{}:
 		return m.at, true
 	}
@@ -54,7 +56,6 @@ type callContext struct {
 	closing context.Context // of the pool
 
 	mu     sync.Mutex
-	over   bool
 	merged context.Context // nil until it is needed
 	cancel context.CancelCauseFunc
 	stop   func() bool
@@ -67,7 +68,7 @@ func (c *callContext) merge() {
 	}
 	c.merged, c.cancel = context.WithCancelCause(c.Context)
 	switch {
-	case c.over:
+	case c.over.Load():
 		c.cancel(nil)
 	case c.closing.Err() != nil:
 		c.cancel(ErrClosed)
@@ -88,7 +89,7 @@ func (c *callContext) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.merged == nil {
-		if err := c.Context.Err(); err != nil || !c.over && c.closing.Err() == nil {
+		if err := c.Context.Err(); err != nil || !c.over.Load() && c.closing.Err() == nil {
 			return err
 		}
 		c.merge()
@@ -113,7 +114,7 @@ func (c *callContext) Value(key any) any {
 func (c *callContext) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.over = true
+	c.over.Store(true)
 	if c.merged != nil {
 		if c.stop != nil {
 			c.stop()

@@ -29,7 +29,7 @@ var (
 	ErrBadRequest = errors.New("session: bad request")
 
 	// ErrReentrant is returned by Do and Acquire when their context comes from a request, a lease, an opening or a check of
-	// the same pool: to wait for a second session while holding one is how pools deadlock.
+	// the same pool that is not over: to wait for a second session while holding one is how pools deadlock.
 	ErrReentrant = errors.New("session: Do called from inside the pool's own function")
 
 	// ErrLockThread is returned by Acquire when Config.LockThread is set: the session is usable on its own thread only.

@@ -69,9 +69,13 @@ func (p *Pool[S, Req, Resp]) openSlot(sl *slot[S, Req, Resp]) (ok bool) {
 		returned bool
 		began    = p.now()
 		took     time.Duration
+		ctx      = &ownContext{Context: p.unasked, mark: mark{owner: p, at: sl.place}}
 	)
 	// Deferred one by one, because each of open, the warm-up, OnOpen and close may call runtime.Goexit.
-	defer func() { ok = p.opened(sl, s, err, took) }()
+	defer func() {
+		ctx.over.Store(true)
+		ok = p.opened(sl, s, err, took)
+	}()
 	defer func() {
 		if err != nil && exists {
 			var ignored error // counted in Stats
@@ -95,7 +99,6 @@ func (p *Pool[S, Req, Resp]) openSlot(sl *slot[S, Req, Resp]) (ok bool) {
 		p.cfg.OnOpen(OpenEvent{Slot: sl.slot, Device: sl.device, Took: took, Err: err})
 		told = true
 	}()
-	ctx := &ownContext{p.unasked, mark{p, sl.place}}
 	if s, err = p.open(ctx); err == nil {
 		exists = true
 		if p.warmUp != nil {

@@ -141,7 +141,7 @@ func (p *Pool[S, Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 }
 
 func (p *Pool[S, Req, Resp]) newCall(ctx context.Context, sl *slot[S, Req, Resp]) *callContext {
-	return &callContext{Context: ctx, mark: mark{p, sl.place}, closing: p.closing}
+	return &callContext{Context: ctx, mark: mark{owner: p, at: sl.place}, closing: p.closing}
 }
 
 // run calls fn on this goroutine. If fn does not return, the session is given up, and the panic goes on.
