@@ -178,3 +178,34 @@ func TestBadKeys(t *testing.T) {
 		require.NoError(t, p.Close())
 	})
 }
+
+// A session that has room helps the one with most to do among those that it has room for: a large request at the head of another
+// is not in the way.
+func TestLargeRequestDoesNotHideOthers(t *testing.T) {
+	cfg := session.Config{Min: 3, MaxOpening: 3, PerSession: 4, Imbalance: 1.4}
+	bubble(t, cfg, func(t *testing.T, p *pool, b *backend) {
+		ask := func(key string, cost int, takes time.Duration) <-chan outcome {
+			return async(t.Context(), p, req{key: key, cost: cost, takes: takes})
+		}
+		home := map[string]int{}
+		for _, key := range []string{"a", "b", "c"} {
+			home[key] = answered(t, ask(key, 1, 0))
+		}
+		outs := []<-chan outcome{ask("a", 4, 10*time.Second), ask("b", 4, 10*time.Second), ask("c", 1, 10*time.Second)}
+		short := ask("c", 3, time.Second)
+		outs = append(outs, ask("a", 4, time.Second))
+		var small []<-chan outcome
+		for range 4 {
+			small = append(small, ask("b", 1, time.Second))
+		}
+		pending(t, append(outs, small...)...)
+		answered(t, short) // there is room for 3, both others have 8 to do, and may have 1.4*17/3
+		first := <-small[0]
+		require.NoError(t, first.err)
+		require.Equal(t, 2*time.Second, first.at.Sub(b.start))
+		require.Equal(t, home["c"], first.session)
+		for _, out := range append(outs, small[1:]...) {
+			answered(t, out)
+		}
+	}, session.WithKey(byKey), session.WithCost(byCost))
+}

@@ -8,7 +8,6 @@ func (p *Pool[S, Req, Resp]) Stuck() error {
 	defer p.mu.Unlock()
 	var free, pending int64
 	var load, queued int
-	most := p.mostLoaded()
 	for _, sl := range p.slots {
 		var waiting int64
 		last := uint64(0)
@@ -42,8 +41,10 @@ func (p *Pool[S, Req, Resp]) Stuck() error {
 			if p.fits(sl, first.cost) {
 				return fmt.Errorf("slot %d: has room for the request that waits for any", sl.slot)
 			}
-		case most != nil && p.fits(sl, most.waiting.head.cost):
-			return fmt.Errorf("slot %d: idle, and slot %d has %d, more than %d", sl.slot, most.slot, most.backlog(), p.bound(0, true))
+		default:
+			if most := p.mostLoaded(sl); most != nil {
+				return fmt.Errorf("slot %d: idle, and slot %d has %d, more than %d", sl.slot, most.slot, most.backlog(), p.bound(0, true))
+			}
 		}
 	}
 	for it := p.general.head; it != nil; it = it.next {

@@ -154,11 +154,11 @@ func (p *Pool[S, Req, Resp]) pull(sl *slot[S, Req, Resp], now time.Duration) (ch
 			it = g
 		}
 		if it == nil {
-			if most := p.mostLoaded(); most != nil && p.fits(sl, most.waiting.head.cost) {
-				it = most.waiting.head
-			} else {
+			most := p.mostLoaded(sl)
+			if most == nil {
 				return changed
 			}
+			it = most.waiting.head
 		}
 		if p.fits(sl, it.cost) {
 			p.grant(it, sl, now)
@@ -188,12 +188,12 @@ func (p *Pool[S, Req, Resp]) pullAll(now time.Duration) {
 	}
 }
 
-// mostLoaded returns the session that has most to do, among those for which somebody waits, if that is more than the bound. A
-// session that nobody waits for takes from it, so that none is idle for longer than Config.Imbalance allows.
-func (p *Pool[S, Req, Resp]) mostLoaded() *slot[S, Req, Resp] {
+// mostLoaded returns the session that has most to do, among those for which somebody waits first whom free has room for, if that is
+// more than the bound. A session that nobody waits for takes from it, so that none is idle for longer than Config.Imbalance allows.
+func (p *Pool[S, Req, Resp]) mostLoaded(free *slot[S, Req, Resp]) *slot[S, Req, Resp] {
 	var most *slot[S, Req, Resp]
 	for _, sl := range p.slots {
-		if sl.waiting.n > 0 && (most == nil || sl.backlog() > most.backlog()) {
+		if sl.waiting.n > 0 && p.fits(free, sl.waiting.head.cost) && (most == nil || sl.backlog() > most.backlog()) {
 			most = sl
 		}
 	}
