@@ -19,8 +19,9 @@ type Config struct {
 	// if fetch does not return. Default: 0, which is no bound but that of the caller's context.
 	ShardTimeout time.Duration
 
-	// OnShard, if not nil, is called after each call to a shard, on the goroutine of the call, also for one that Do has given up. Calls overlap. Do waits for
-	// it. It may call anything. A panic in it is treated as one of fetch.
+	// OnShard, if not nil, is called after each call to a shard, on the goroutine of the call, also for one that Do has given up, and if fetch panicked
+	// or called runtime.Goexit. Calls overlap. Do waits for it, and its place among MaxFanout is taken, until ShardTimeout is over or the caller's
+	// context ends; the answer is then taken without it. It may call anything. A panic or a Goexit in it that Do still waits for is treated as one of fetch.
 	OnShard func(ShardEvent)
 }
 
@@ -29,7 +30,7 @@ type ShardEvent struct {
 	Node     sharding.Node
 	Keys     int           // in the call
 	Duration time.Duration // of fetch
-	Err      error         // of fetch
+	Err      error         // of fetch, or ErrResultCount, a *PanicError or ErrGoexit
 }
 
 func (c Config) withDefaults() (Config, error) {

@@ -11,11 +11,11 @@ import (
 type gathering[K comparable, V any] struct {
 	*Scatter[K, V]
 	*request[K, V]
-	ctx       context.Context
-	oldest    int // the first wave with calls that run; waves end in their order
-	next      int // the first call that is not started
-	running   int
-	abandoned bool
+	ctx     context.Context
+	oldest  int // the first wave with calls that run; waves end in their order
+	next    int // the first call that is not started
+	running int
+	left    bool // there are calls that are settled and not done; they have the request
 }
 
 // wave are the calls that were started together, and so have one context.
@@ -69,11 +69,17 @@ func (g *gathering[K, V]) start() {
 	}
 }
 
-// call asks one shard, on a goroutine of its own. If Do has given it up meanwhile, nobody looks at what it leaves.
+// call asks one shard, on a goroutine of its own. If Do has given it up meanwhile, nobody looks at what it leaves. The outcome is there for Do
+// before the hook is called, so that a hook that takes its time cannot make an answer late.
 func (s *Scatter[K, V]) call(ctx context.Context, r *request[K, V], i int) {
 	c := &r.calls[i]
 	ok := false
+	var began time.Time
 	defer func() {
+		event := ShardEvent{Node: c.node, Keys: len(c.keys)}
+		if s.cfg.OnShard != nil {
+			event.Duration = time.Since(began)
+		}
 		if !ok {
 			c.values, c.err = nil, ErrGoexit
 			if value := recover(); value != nil {
@@ -84,9 +90,13 @@ func (s *Scatter[K, V]) call(ctx context.Context, r *request[K, V], i int) {
 		if c.state.Swap(returned) == abandoned {
 			s.count.abandoned.Add(-1)
 		}
+		if s.cfg.OnShard != nil {
+			event.Err = c.err
+			s.report(event, r, i)
+			return
+		}
 		r.done <- int32(i)
 	}()
-	var began time.Time
 	if s.cfg.OnShard != nil {
 		began = time.Now()
 	}
@@ -94,19 +104,40 @@ func (s *Scatter[K, V]) call(ctx context.Context, r *request[K, V], i int) {
 	if c.err == nil && len(c.values) != len(c.keys) {
 		c.err = ErrResultCount
 	}
-	if s.cfg.OnShard != nil {
-		s.cfg.OnShard(ShardEvent{Node: c.node, Keys: len(c.keys), Duration: time.Since(began), Err: c.err})
-	}
 	ok = true
 }
 
-// settle takes what a call has returned, unless it had been given up.
+// report calls the hook. Do reads hookErr only of calls that have said that they are done.
+func (s *Scatter[K, V]) report(event ShardEvent, r *request[K, V], i int) {
+	ok := false
+	defer func() {
+		if !ok {
+			r.calls[i].hookErr = ErrGoexit
+			if value := recover(); value != nil {
+				r.calls[i].hookErr = newPanicError(value)
+			}
+		}
+		r.done <- int32(i)
+	}()
+	s.cfg.OnShard(event)
+	ok = true
+}
+
+// settle takes what a call that is done has left, unless it had been given up.
 func (g *gathering[K, V]) settle(i int) {
 	c := &g.calls[i]
 	if c.settled {
 		return
 	}
 	err := c.err
+	if err == nil {
+		err = c.hookErr
+	}
+	g.take(c, err)
+}
+
+// take takes the outcome of a call whose fetch has returned.
+func (g *gathering[K, V]) take(c *call[K, V], err error) {
 	if err != nil && g.ctx.Err() == nil && g.waves[c.wave].ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 		err = ErrShardTimeout // the call has noticed by itself that its time was over
 	}
@@ -138,18 +169,22 @@ func (g *gathering[K, V]) fail(c *call[K, V], err error) {
 	}
 }
 
-// giveUp settles the oldest wave: it abandons the calls that have not returned. An answer that is there counts, however late it is looked at.
+// giveUp settles the oldest wave: it abandons the calls that have not returned. An answer that is there counts, however late it is looked at, and
+// whether or not the hook has returned.
 func (g *gathering[K, V]) giveUp(cause error) {
 	n := g.oldest
 	for i := g.waves[n].first; i < g.waves[n].last; i++ {
-		if c := &g.calls[i]; !c.settled && c.state.CompareAndSwap(running, abandoned) {
-			g.abandoned = true
+		c := &g.calls[i]
+		if c.settled {
+			continue
+		}
+		g.left = true
+		if c.state.CompareAndSwap(running, abandoned) {
 			g.count.abandoned.Add(1)
 			g.close(c, cause)
+		} else {
+			g.take(c, c.err)
 		}
-	}
-	for g.waves[n].left > 0 {
-		g.settle(int(<-g.done)) // what is left has just returned, and says so next
 	}
 }
 

@@ -31,10 +31,12 @@ type call[K comparable, V any] struct {
 	size     int
 	keys     []K
 
-	// Of the goroutine that runs it, until it is done:
+	// Of the goroutine that runs it, until it has returned:
 	values []V
 	err    error
 	state  atomic.Int32
+
+	hookErr error // the same, until it is done
 
 	// Of Do:
 	wave    int

@@ -130,7 +130,7 @@ func (s *Scatter[K, V]) Do(ctx context.Context, keys []K) ([]V, error) {
 			err.cause = context.Cause(ctx)
 		}
 	}
-	if !g.abandoned { // otherwise calls that still run have it
+	if !g.left { // otherwise calls that still run, or their hooks, have it
 		r.reset()
 		s.requests.Put(r)
 	}
