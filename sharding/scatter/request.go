@@ -1,6 +1,7 @@
 package scatter
 
 import (
+	"context"
 	"math/bits"
 	"sync/atomic"
 
@@ -52,16 +53,29 @@ const (
 	abandoned
 )
 
-// split finds out which keys are different and who owns them, and prepares the calls.
-func (r *request[K, V]) split(c *cluster, hash func(K) uint64, keys []K) error {
-	size := 2 << bits.Len(uint(len(keys)))
+// stepsPerCheck is how many steps split takes between looks at the context.
+const stepsPerCheck = 1024
+
+// spread makes each bit of a hash count in the highest ones, where the slot is taken from: hashes that differ in few bits only, such as small
+// integers or multiples of a power of two, would have few slots. Multiplication by 2^64 over the golden ratio is Fibonacci hashing (Knuth, The Art
+// of Computer Programming, volume 3, section 6.4); it carries nothing down, so the upper half is folded on the lower one first.
+func spread(hash uint64) uint64 { return (hash ^ hash>>32) * 0x9e3779b97f4a7c15 }
+
+// split finds out which keys are different and who owns them, and prepares the calls. It ends early if the context does: with a hash that is equal
+// for many keys, it takes a time that is quadratic in their number.
+func (r *request[K, V]) split(ctx context.Context, c *cluster, hash func(K) uint64, keys []K) error {
+	log := bits.Len(uint(len(keys))) + 1
+	size, shift, steps := 1<<log, 64-log, 0
 	r.table = zeroed(r.table, size)
 	r.callOf = zeroed(r.callOf, len(c.nodes))
 	r.uniques = zeroed(r.uniques, len(keys))
 	for i, key := range keys {
 		h := hash(key)
-		slot := h & uint64(size-1)
+		slot := spread(h) >> shift
 		for {
+			if steps++; steps%stepsPerCheck == 0 && ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 			u := r.table[slot]
 			if u == 0 {
 				r.table[slot] = int32(len(r.firsts) + 1)

@@ -101,7 +101,7 @@ func (s *Scatter[K, V]) Placement() sharding.Placement { return s.cluster.Load()
 //
 // If shards fail, it returns the values of the others, a zero value for each key without an answer, and a *[PartialError] that says which these are
 // and why. If ctx ends it returns at once with what is there, also as a PartialError, which is then context.Cause(ctx) too. If ctx has ended
-// before Do begins, the error is context.Cause(ctx) itself; then, and for ErrPlacement, no shard has been called and there are no values.
+// before Do begins, or while it divides the keys, the error is context.Cause(ctx) itself; then, and for ErrPlacement, no shard has been called and there are no values.
 //
 // A shard that does not return when its context ends costs no one their answer, but its goroutine stays until it does; Stats.Abandoned counts these.
 func (s *Scatter[K, V]) Do(ctx context.Context, keys []K) ([]V, error) {
@@ -113,7 +113,7 @@ func (s *Scatter[K, V]) Do(ctx context.Context, keys []K) ([]V, error) {
 		return values, nil
 	}
 	r := s.requests.Get().(*request[K, V])
-	if err := r.split(s.cluster.Load(), s.hash, keys); err != nil {
+	if err := r.split(ctx, s.cluster.Load(), s.hash, keys); err != nil {
 		r.reset()
 		s.requests.Put(r)
 		return nil, err
