@@ -3,6 +3,7 @@ package scatter
 import (
 	"context"
 	"errors"
+	"reflect"
 	"sync"
 	"sync/atomic"
 
@@ -34,7 +35,7 @@ type cluster struct {
 // New makes a Scatter over a placement. fetch asks one shard for the values of some keys, which are all different, and returns them in the
 // order of the keys. It runs on a goroutine of its own and should return when its context ends; it may keep the slice of keys.
 //
-// It is an error if fetch is nil, if the placement is nil or has no nodes (sharding.ErrNoNodes), if the configuration makes no sense, and if
+// It is an error if fetch is nil, if the placement is nil, a nil pointer, or without nodes (sharding.ErrNoNodes), if the configuration makes no sense, and if
 // keys have no stable hash and there is no WithHash (sharding.ErrKeyType).
 func New[K comparable, V any](
 	placement sharding.Placement, fetch func(ctx context.Context, node sharding.Node, keys []K) ([]V, error), cfg Config, opts ...Option[K],
@@ -71,7 +72,14 @@ func New[K comparable, V any](
 // SetPlacement replaces the placement. Calls of Do that run go on with the one with which they began. The error is
 // sharding.ErrNoNodes; then nothing has changed.
 func (s *Scatter[K, V]) SetPlacement(p sharding.Placement) error {
-	if p == nil || len(p.Nodes()) == 0 {
+	if p == nil {
+		return sharding.ErrNoNodes
+	}
+	if v := reflect.ValueOf(p); v.Kind() == reflect.Pointer && v.IsNil() { // such as that of a constructor whose error was not looked at
+		return sharding.ErrNoNodes
+	}
+	nodes := p.Nodes()
+	if len(nodes) == 0 {
 		return sharding.ErrNoNodes
 	}
 	s.setting.Lock()
@@ -82,7 +90,7 @@ func (s *Scatter[K, V]) SetPlacement(p sharding.Placement) error {
 			known[n.Name] = old.counters[i]
 		}
 	}
-	next := &cluster{placement: p, nodes: p.Nodes()}
+	next := &cluster{placement: p, nodes: nodes}
 	for _, n := range next.nodes {
 		c := known[n.Name]
 		if c == nil {
