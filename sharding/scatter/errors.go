@@ -29,7 +29,7 @@ var ErrPlacement = errors.New("scatter: the placement's owner is not one of its 
 // PartialError is what Do returns beside the values when some keys have no answer, or none has.
 type PartialError struct {
 	Shards []ShardError // those that failed
-	Calls  int          // shards that had keys
+	Calls  int          // shards that had keys, also those that were not called because the caller's context had ended
 	Keys   int          // keys that were asked for, duplicates included
 
 	cause error // of the caller's context if it has ended

@@ -188,12 +188,12 @@ func (g *gathering[K, V]) giveUp(cause error) {
 	}
 }
 
-// end settles all that is left when the caller's context has ended.
+// end settles all that is left when the caller's context has ended: the calls that run, and those that will not be made.
 func (g *gathering[K, V]) end(cause error) {
 	for g.running > 0 {
 		g.giveUp(cause)
 	}
 	for ; g.next < len(g.calls); g.next++ {
-		g.fail(&g.calls[g.next], cause)
+		g.calls[g.next].failure = cause // no call was made, and none is counted
 	}
 }

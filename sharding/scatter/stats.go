@@ -8,14 +8,15 @@ import (
 
 // Stats are the counters and gauges of a [Scatter].
 type Stats struct {
-	Calls      uint64 // of Do that got as far as to call a shard
+	Calls      uint64 // of Do that got as far as to have shards to call
 	Keys       uint64 // in these, duplicates included
 	Duplicates uint64 // keys that were asked for again in the same Do
 	Partial    uint64 // calls of Do that returned a PartialError
 
+	// Of calls to shards that were made. Those that the end of the caller's context has prevented are in the PartialError, not here.
 	ShardCalls    uint64
-	ShardFailures uint64 // timeouts and ends of the caller's context included
-	ShardTimeouts uint64 // by Config.ShardTimeout
+	ShardFailures uint64 // of these; timeouts and ends of the caller's context included
+	ShardTimeouts uint64 // of these; by Config.ShardTimeout
 
 	Abandoned int         // calls to shards that Do has given up and that have not returned yet
 	Nodes     []NodeStats // of the placement, by index
@@ -25,8 +26,8 @@ type Stats struct {
 type NodeStats struct {
 	Node     sharding.Node
 	InFlight int    // calls that have not returned, abandoned ones included
-	Calls    uint64 // so far
-	Failures uint64 // so far
+	Calls    uint64 // that were made
+	Failures uint64 // of these
 }
 
 type counters struct {
