@@ -30,6 +30,10 @@ type wave struct {
 func (g *gathering[K, V]) gather() {
 	for {
 		if g.next < len(g.calls) && g.running < g.cfg.MaxFanout {
+			if g.ctx.Err() != nil { // a call that has returned and the end of the context may have come together
+				g.end(context.Cause(g.ctx))
+				return
+			}
 			g.start()
 		}
 		if g.running == 0 {
@@ -179,10 +183,11 @@ func (g *gathering[K, V]) giveUp(cause error) {
 			continue
 		}
 		g.left = true
+		g.count.abandoned.Add(1) // before the call can take it back
 		if c.state.CompareAndSwap(running, abandoned) {
-			g.count.abandoned.Add(1)
 			g.close(c, cause)
 		} else {
+			g.count.abandoned.Add(-1)
 			g.take(c, c.err)
 		}
 	}
