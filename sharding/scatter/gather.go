@@ -80,9 +80,9 @@ func (s *Scatter[K, V]) call(ctx context.Context, r *request[K, V], i int) {
 	ok := false
 	var began time.Time
 	defer func() {
-		event := ShardEvent{Node: c.node, Keys: len(c.keys)}
+		var took time.Duration
 		if s.cfg.OnShard != nil {
-			event.Duration = time.Since(began)
+			took = time.Since(began)
 		}
 		if !ok {
 			c.values, c.err = nil, ErrGoexit
@@ -95,8 +95,7 @@ func (s *Scatter[K, V]) call(ctx context.Context, r *request[K, V], i int) {
 			s.count.abandoned.Add(-1)
 		}
 		if s.cfg.OnShard != nil {
-			event.Err = c.err
-			s.report(event, r, i)
+			s.report(r, i, took)
 			return
 		}
 		r.done <- int32(i)
@@ -112,18 +111,19 @@ func (s *Scatter[K, V]) call(ctx context.Context, r *request[K, V], i int) {
 }
 
 // report calls the hook. Do reads hookErr only of calls that have said that they are done.
-func (s *Scatter[K, V]) report(event ShardEvent, r *request[K, V], i int) {
+func (s *Scatter[K, V]) report(r *request[K, V], i int, took time.Duration) {
+	c := &r.calls[i]
 	ok := false
 	defer func() {
 		if !ok {
-			r.calls[i].hookErr = ErrGoexit
+			c.hookErr = ErrGoexit
 			if value := recover(); value != nil {
-				r.calls[i].hookErr = newPanicError(value)
+				c.hookErr = newPanicError(value)
 			}
 		}
 		r.done <- int32(i)
 	}()
-	s.cfg.OnShard(event)
+	s.cfg.OnShard(ShardEvent{Node: c.node, Keys: len(c.keys), Duration: took, Err: c.err})
 	ok = true
 }
 
