@@ -1,0 +1,196 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// gatherer gives flights to the bulk loader. While all calls that may run at a time are running, flights gather; when one is over, all
+// that wait go in the next, up to Config.MaxBulk. Refreshes go in calls of their own, when no load waits.
+type gatherer[K comparable, Req, V any] struct {
+	c       *core[K, Req, V]
+	mu      sync.Mutex
+	loads   []*flight[K, Req, V]
+	refresh []*flight[K, Req, V]
+	running int
+}
+
+// The states of a flight. Who changes it from waiting has to see to it: the gatherer takes it into a call, its last waiter drops it.
+const (
+	waiting int32 = iota
+	taken
+	dropped
+)
+
+// bulkCall is a call of the bulk loader that runs.
+type bulkCall struct {
+	ctx    context.Context
+	mark   *loading
+	cancel context.CancelCauseFunc
+	live   atomic.Int64 // flights in it that are not dropped
+}
+
+func (c *core[K, Req, V]) newBulkCall() *bulkCall {
+	b := &bulkCall{mark: &loading{}}
+	b.ctx, b.cancel = context.WithCancelCause(context.WithValue(context.Background(), loadingKey{c}, b.mark))
+	return b
+}
+
+// add has the flights loaded, all in one call if Config.MaxBulk allows it.
+func (g *gatherer[K, Req, V]) add(flights ...*flight[K, Req, V]) {
+	if len(flights) == 0 {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if flights[0].refresh {
+		g.refresh = append(g.refresh, flights...)
+	} else {
+		g.loads = append(g.loads, flights...)
+	}
+	if g.running < g.c.cfg.BulkConcurrency {
+		g.running++
+		go g.work()
+	}
+}
+
+// drop is a flight's cancel: nobody wants it any more. A flight that still waits is over; the context of a call is cancelled when all its
+// flights are dropped.
+func (g *gatherer[K, Req, V]) drop(f *flight[K, Req, V], cause error) {
+	if f.state.CompareAndSwap(waiting, dropped) {
+		if f.refresh {
+			g.c.counters.refreshing.Add(-1)
+		}
+		g.c.life.end(f)
+		return
+	}
+	if f.state.CompareAndSwap(taken, dropped) && f.call.live.Add(-1) == 0 {
+		f.call.cancel(cause)
+	}
+}
+
+// work runs calls until nothing is left to load. If a load function ends the goroutine, another takes its place.
+func (g *gatherer[K, Req, V]) work() {
+	returned := false
+	defer func() {
+		if !returned {
+			go g.work()
+		}
+	}()
+	for {
+		flights := g.take()
+		if flights == nil {
+			returned = true
+			return
+		}
+		g.call(flights)
+	}
+}
+
+// take returns the flights of the next call, or nil if there is none: the worker must end then.
+func (g *gatherer[K, Req, V]) take() []*flight[K, Req, V] {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, queue := range []*[]*flight[K, Req, V]{&g.loads, &g.refresh} {
+		if len(*queue) == 0 {
+			continue
+		}
+		var batch []*flight[K, Req, V]
+		call := g.c.newBulkCall()
+		i := 0
+		for ; i < len(*queue) && (g.c.cfg.MaxBulk == 0 || len(batch) < g.c.cfg.MaxBulk); i++ {
+			f := (*queue)[i]
+			f.call = call
+			call.live.Add(1) // before it can be dropped
+			if f.state.CompareAndSwap(waiting, taken) {
+				batch = append(batch, f)
+			} else {
+				call.live.Add(-1)
+			}
+		}
+		if *queue = (*queue)[i:]; len(*queue) == 0 {
+			*queue = nil // a queue that was long is not kept
+		}
+		if len(batch) > 0 {
+			return batch
+		}
+		call.cancel(nil)
+	}
+	g.running--
+	return nil
+}
+
+// call loads the flights with one call of the bulk loader.
+func (g *gatherer[K, Req, V]) call(flights []*flight[K, Req, V]) {
+	c := g.c
+	began := time.Now()
+	var took time.Duration
+	outs := make([]outcome[Req, V], 0, len(flights))
+	event := LoadEvent{Key: flights[0].key, Keys: len(flights), Refresh: flights[0].refresh}
+	call := flights[0].call
+	ctx := call.ctx
+	returned := false
+	defer func() {
+		if !returned {
+			if took == 0 {
+				took = time.Since(began)
+			}
+			err := error(ErrGoexit)
+			if v := recover(); v != nil {
+				err = newPanicError(v)
+			}
+			for len(outs) < len(flights) {
+				outs = append(outs, outcome[Req, V]{err: err})
+			}
+		}
+		call.cancel(nil)
+		call.mark.over.Store(true)
+		c.counters.calls.Add(1)
+		c.counters.loadTime.Add(int64(took))
+		for i, f := range flights {
+			c.settle(f, outs[i])
+			event.count(outs[i].err, outs[i].answer)
+		}
+		event.Took = took
+		defer func() {
+			for _, f := range flights {
+				c.life.end(f)
+			}
+		}()
+		c.onLoad(event)
+	}()
+	if timeout := c.timeout(event.Refresh); timeout > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, timeout)
+		defer stop()
+	}
+	reqs := make([]Req, len(flights))
+	for i, f := range flights {
+		reqs[i] = f.req
+	}
+	values, err := c.loadAll(ctx, reqs)
+	took = time.Since(began)
+	errs, each := itemErrors(err)
+	if each && len(errs) != len(flights) {
+		each, err = false, fmt.Errorf("%w: %d errors for %d keys: %w", ErrResultCount, len(errs), len(flights), err)
+	}
+	if (err == nil || each) && len(values) != len(flights) {
+		each, err = false, fmt.Errorf("%w: %d values for %d keys", ErrResultCount, len(values), len(flights))
+	}
+	share := took / time.Duration(len(flights))
+	for i, f := range flights {
+		var value V
+		itemErr := err
+		if each {
+			itemErr = errs[i]
+		}
+		if itemErr == nil {
+			value = values[i]
+		}
+		outs = append(outs, c.judgeLoad(f, value, itemErr, share))
+	}
+	returned = true
+}

@@ -1,0 +1,289 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"math/rand/v2"
+	"reflect"
+)
+
+// core is what Cache and Keyed have in common. Requests are found by a key; for Cache the two are the same.
+type core[K comparable, Req, V any] struct {
+	callbacks[K, Req, V]
+	cfg        Config
+	engine     *engine[K, Req, V]
+	namespaces *namespaces[K, Req]
+	shards     [shardCount]shard[K, Req, V]
+	seed       maphash.Seed
+	bulk       *gatherer[K, Req, V] // nil without a bulk loader
+	life       lifecycle[K, Req, V]
+	counters   counters
+	checkHash  bool // a key may be of a type that cannot be hashed
+	random     func() float64
+
+	// In nanoseconds: from the end of an entry's lifetime, see Config.
+	ahead, swr, sie int64
+	window          int64 // the longer of swr and sie: how long a value is kept
+}
+
+func newCore[K comparable, Req, V any](cb callbacks[K, Req, V], cfg Config, opts []Option) (*core[K, Req, V], error) {
+	o, err := newOptions(opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := cb.take(o); err != nil {
+		return nil, err
+	}
+	namespaceOf, err := callback[func(K) Namespace]("WithNamespace", o.namespace)
+	if err != nil {
+		return nil, err
+	}
+	if cfg, err = cfg.withDefaults(o, cb.loadAll != nil); err != nil {
+		return nil, err
+	}
+	c := &core[K, Req, V]{
+		callbacks:  cb,
+		cfg:        cfg,
+		namespaces: newNamespaces[K, Req](namespaceOf),
+		seed:       maphash.MakeSeed(),
+		checkHash:  mayNotHash(reflect.TypeFor[K]()),
+		random:     rand.Float64,
+		ahead:      int64(cfg.RefreshAhead),
+		swr:        int64(cfg.StaleWhileRevalidate),
+		sie:        int64(cfg.StaleIfError),
+	}
+	c.window = max(c.swr, c.sie)
+	timed := cfg.TTL > 0 || cfg.NegativeTTL > 0 || cb.ttl != nil
+	if c.engine, err = newEngine[K, Req, V](cfg.Size, cfg.MaxWeight, timed, c.window); err != nil {
+		return nil, fmt.Errorf("cache: %w", err)
+	}
+	for i := range c.shards {
+		c.shards[i].flights = make(map[K]*flight[K, Req, V])
+	}
+	c.life.flights = make(map[*flight[K, Req, V]]struct{})
+	if cb.loadAll != nil {
+		c.bulk = &gatherer[K, Req, V]{c: c}
+	}
+	return c, nil
+}
+
+// mayNotHash reports whether values of type t may be impossible to hash, though the compiler takes t for comparable.
+func mayNotHash(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Interface:
+		return true
+	case reflect.Array:
+		return mayNotHash(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if mayNotHash(t.Field(i).Type) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// checkKey finds the keys that a map would panic at (an interface that holds a slice) or lose (a NaN).
+func (c *core[K, Req, V]) checkKey(key K) error {
+	if c.checkHash && !reflect.ValueOf(&key).Elem().Comparable() {
+		return fmt.Errorf("%w: %T cannot be compared", ErrBadKey, key)
+	}
+	if key != key { // a NaN
+		return fmt.Errorf("%w: %v is not equal to itself", ErrBadKey, key)
+	}
+	return nil
+}
+
+// do is Do. The first lines are all that a hit takes.
+func (c *core[K, Req, V]) do(ctx context.Context, key K, req Req) (V, error) {
+	if c.checkHash {
+		if err := c.checkKey(key); err != nil {
+			var none V
+			return none, err
+		}
+	}
+	e, now, ok := c.engine.get(key)
+	if ok && !e.about.special && now < e.fresh-c.ahead && !e.dead() {
+		c.counters.mine().hit(e.cost.took())
+		return e.value, nil
+	}
+	f, value, err := c.answer(ctx, key, req, c.start, e, now, ok)
+	if f == nil {
+		return value, err
+	}
+	return c.wait(ctx, f)
+}
+
+// get is Get.
+func (c *core[K, Req, V]) get(key K, req Req) (value V, ok bool) {
+	if c.checkKey(key) != nil {
+		return value, false
+	}
+	e, now, ok := c.engine.get(key)
+	if !ok {
+		return value, false
+	}
+	switch c.judge(&e, now, req) {
+	case hit, refreshHit, stale, refreshStale:
+		return e.value, true
+	}
+	return value, false
+}
+
+// answer returns the answer to a request whose key was found (if found) to have the entry e at the time now. If there is no answer yet it returns
+// the flight that will bring one, which the caller must wait for or leave. A flight that it began is passed to begin, which has it run.
+func (c *core[K, Req, V]) answer(
+	ctx context.Context, key K, req Req, begin func(*flight[K, Req, V]), e entry[Req, V], now int64, found bool,
+) (f *flight[K, Req, V], value V, err error) {
+	if key != key { // it cannot have been found
+		return nil, value, c.checkKey(key)
+	}
+	for ; ; e, now, found = c.engine.get(key) {
+		rescue := false
+		if found {
+			v := c.judge(&e, now, req)
+			if v.answers() {
+				c.counters.answered(v, e.cost.took())
+				if v == refreshHit || v == refreshStale {
+					c.refresh(ctx, key, req, &e)
+				}
+				if v == negativeHit {
+					return nil, value, e.about.err
+				}
+				return nil, e.value, nil
+			}
+			if v == collision {
+				f, err := c.bypass(ctx, key, req, begin)
+				return f, value, err
+			}
+			rescue = c.rescues(&e, now, req)
+		}
+		if ctx.Err() != nil {
+			return nil, value, context.Cause(ctx)
+		}
+		f, again, err := c.enter(ctx, key, req, &e, found, rescue, begin)
+		switch {
+		case err != nil:
+			return nil, value, err
+		case again:
+			continue
+		case c.equal != nil && !c.equal(f.req, req):
+			c.leave(f)
+			f, err = c.bypass(ctx, key, req, begin)
+			return f, value, err
+		}
+		return f, value, nil
+	}
+}
+
+// rescues reports whether e, of which judge says miss, may be served if the load fails.
+func (c *core[K, Req, V]) rescues(e *entry[Req, V], now int64, req Req) bool {
+	return c.sie > 0 && !e.negative() && now < later(e.fresh, c.sie) && !e.dead() &&
+		(c.equal == nil || c.equal(e.about.req, req))
+}
+
+// enter joins the flight of key or begins one, for a caller that has found the engine to hold seen (if found), which is served if the load fails
+// (if rescue). If the engine holds something else by now, the caller has to look again.
+func (c *core[K, Req, V]) enter(
+	ctx context.Context, key K, req Req, seen *entry[Req, V], found, rescue bool, begin func(*flight[K, Req, V]),
+) (f *flight[K, Req, V], again bool, err error) {
+	ns := c.namespaces.find(key)
+	within := c.loadOf(ctx)
+	s := c.shard(key)
+	s.mu.Lock()
+	if f := s.flights[key]; f != nil && !f.ns.dead.Load() {
+		if within.waitsFor(f, c.bulk != nil) {
+			s.mu.Unlock()
+			return nil, false, ErrReentrant
+		}
+		f.waiters++
+		s.mu.Unlock()
+		c.counters.coalesced.Add(1)
+		return f, false, nil
+	}
+	// A load that was over before the lock was taken has stored its value by now, and another must not follow it.
+	if now, ok := c.engine.peek(key); ok != found || ok && !now.same(seen) {
+		s.mu.Unlock()
+		return nil, true, nil
+	}
+	if c.bulk != nil && within != nil {
+		s.mu.Unlock()
+		return nil, false, ErrReentrant
+	}
+	f = c.newFlight(ctx, key, req, ns, within)
+	if rescue {
+		f.old, f.hasOld = *seen, true
+	}
+	if !c.life.begin(f) {
+		s.mu.Unlock()
+		return nil, false, ErrClosed
+	}
+	s.flights[key] = f
+	s.mu.Unlock()
+	c.counters.misses.Add(1)
+	begin(f)
+	return f, false, nil
+}
+
+// bypass begins a flight that nobody joins and whose value is not stored.
+func (c *core[K, Req, V]) bypass(ctx context.Context, key K, req Req, begin func(*flight[K, Req, V])) (*flight[K, Req, V], error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	within := c.loadOf(ctx)
+	if c.bulk != nil && within != nil {
+		return nil, ErrReentrant
+	}
+	f := c.newFlight(ctx, key, req, c.namespaces.find(key), within)
+	if !c.life.begin(f) {
+		return nil, ErrClosed
+	}
+	c.counters.collisions.Add(1)
+	begin(f)
+	return f, nil
+}
+
+// set is Set. Those who wait for a load of key get the value at once, and the load is cancelled: it has nothing to add.
+func (c *core[K, Req, V]) set(key K, req Req, value V) error {
+	if err := c.checkKey(key); err != nil {
+		return err
+	}
+	e, store := c.newEntry(key, req, c.namespaces.find(key), value, 0, false)
+	s := c.shard(key)
+	s.mu.Lock()
+	f := s.flights[key]
+	delete(s.flights, key)
+	// With WithEqual the flight may be another request's, and its callers wait on.
+	superseded := f != nil && c.equal == nil
+	if superseded {
+		f.resolve(value, nil)
+	}
+	if store {
+		c.engine.set(key, e)
+	} else {
+		c.engine.remove(key)
+	}
+	s.mu.Unlock()
+	if superseded {
+		f.cancel(errSuperseded)
+	}
+	if !store {
+		c.counters.unstored.Add(1)
+	}
+	return nil
+}
+
+// remove is Delete. Those who wait for a load of key wait on, since they came before; the load's value is not stored, and
+// who comes now begins another.
+func (c *core[K, Req, V]) remove(key K) {
+	if c.checkKey(key) != nil {
+		return // then it is not in the cache
+	}
+	s := c.shard(key)
+	s.mu.Lock()
+	delete(s.flights, key)
+	c.engine.remove(key)
+	s.mu.Unlock()
+}

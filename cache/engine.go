@@ -1,0 +1,99 @@
+package cache
+
+import (
+	"iter"
+	"math"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+// engine is the store below: a bounded map that decides what to evict (otter's adaptive W-TinyLFU: Einziger, Friedman and
+// Manes, ACM Transactions on Storage 2017; Einziger et al., Middleware 2018). It is the only file that knows otter. Of otter it uses the
+// map, the eviction and the expiry, and neither its loading nor its refreshing: what decides between a load and a write is the lock of the
+// key's shard, which is held around every write to the engine (see flight).
+type engine[K comparable, Req, V any] struct {
+	store *otter.Cache[K, entry[Req, V]]
+	timed bool
+	start time.Time
+}
+
+// clock gives otter the time without ticks, so that it keeps no goroutine for clean-ups: what has expired leaves in the course of other
+// reads and writes, and is never returned.
+type clock struct{ now func() int64 }
+
+func (c clock) NowNano() int64 { return c.now() }
+
+func (clock) Tick(time.Duration) <-chan time.Time { return nil }
+
+// newEngine makes a store of that many entries or, if maxWeight is not 0, of entries that weigh so much together. window is how long an
+// entry is kept after it has gone stale.
+func newEngine[K comparable, Req, V any](size int, maxWeight int64, timed bool, window int64) (*engine[K, Req, V], error) {
+	e := &engine[K, Req, V]{timed: timed, start: time.Now()}
+	options := &otter.Options[K, entry[Req, V]]{}
+	if maxWeight > 0 {
+		options.MaximumWeight = uint64(maxWeight)
+		options.Weigher = func(_ K, it entry[Req, V]) uint32 { return it.cost.weight() }
+	} else {
+		options.MaximumSize = size
+	}
+	if timed {
+		options.Clock = clock{e.now}
+		options.ExpiryCalculator = otter.ExpiryWritingFunc(func(it otter.Entry[K, entry[Req, V]]) time.Duration {
+			end := it.Value.fresh
+			if !it.Value.negative() {
+				end = later(end, window)
+			}
+			return time.Duration(max(1, end-it.SnapshotAtNano)) // otter takes 0 to mean "as before"
+		})
+	}
+	var err error
+	e.store, err = otter.New(options)
+	return e, err
+}
+
+// now is the time in nanoseconds since the engine was made. It is never 0.
+func (e *engine[K, Req, V]) now() int64 { return int64(time.Since(e.start)) + 1 }
+
+// get reads the entry of key, and the time if entries can expire: 0 if not.
+func (e *engine[K, Req, V]) get(key K) (it entry[Req, V], now int64, ok bool) {
+	if !e.timed {
+		it, ok = e.store.GetIfPresent(key)
+		return it, 0, ok
+	}
+	found, ok := e.store.GetEntry(key)
+	return found.Value, found.SnapshotAtNano, ok
+}
+
+// peek is get without a trace in what the eviction knows of the key.
+func (e *engine[K, Req, V]) peek(key K) (it entry[Req, V], ok bool) {
+	found, ok := e.store.GetEntryQuietly(key)
+	return found.Value, ok
+}
+
+func (e *engine[K, Req, V]) set(key K, it entry[Req, V]) { e.store.Set(key, it) }
+
+func (e *engine[K, Req, V]) remove(key K) { e.store.Invalidate(key) }
+
+func (e *engine[K, Req, V]) all() iter.Seq2[K, entry[Req, V]] { return e.store.All() }
+
+// size is the number of entries and their weight, as far as the eviction has caught up with the writes.
+func (e *engine[K, Req, V]) size() (entries int, weight int64) {
+	e.store.CleanUp()
+	entries = e.store.EstimatedSize()
+	if e.store.IsWeighted() {
+		return entries, int64(e.store.WeightedSize())
+	}
+	return entries, int64(entries)
+}
+
+// forever is a time that never comes.
+const forever = math.MaxInt64
+
+// later is the time d after t.
+func later(t, d int64) int64 {
+	if d > forever-t {
+		return forever
+	}
+	return t + d
+}

@@ -1,0 +1,149 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+)
+
+// flight is one load of one key, and those who wait for it.
+//
+// A flight is in the table of its shard as long as its value is to be stored and others may join it. Set, Delete, the flight's own end, and
+// its last waiter's leaving take it out, all under the lock of the shard, and every write to the engine happens under that lock together with
+// the look at the table that allows it. So between a load and a Set the order is that of the lock: either the load has stored its value
+// and the Set replaces it, or the Set has taken the flight out and the load stores nothing. A reader that finds nothing in the engine looks again
+// under the lock before it begins a flight. That is what a singleflight in front of a store does not give: its loader
+// writes its value after the Set that it has missed.
+type flight[K comparable, Req, V any] struct {
+	key  K
+	req  Req
+	ns   *namespace[Req]
+	ctx  context.Context // the context of the load; nil with a bulk loader
+	mark *loading        // what is in it
+
+	refresh bool
+	old     entry[Req, V] // what is served if the load fails
+	hasOld  bool
+
+	done   chan struct{} // closed when value and err are there
+	cancel func(cause error)
+
+	// Guarded by the lock of the key's shard.
+	waiters  int
+	resolved bool // done is closed
+	value    V
+	err      error
+
+	state atomic.Int32 // of a flight for the bulk loader, see gatherer
+	call  *bulkCall    // written before state becomes taken
+}
+
+// loading marks the context of a load, so that what its function asks of the cache is recognised. It is for one flight or, with
+// a bulk loader, for a whole call.
+type loading struct {
+	of     any // the flight
+	within *loading
+	over   atomic.Bool // its context may still be in use
+}
+
+// waitsFor reports whether a call from inside the load l must not wait for f: because f is l, or waits for it, or because the call of the
+// bulk loader that it comes from may hold the last slot.
+func (l *loading) waitsFor(f any, bulk bool) bool {
+	if bulk {
+		return l != nil
+	}
+	for ; l != nil; l = l.within {
+		if l.of == f {
+			return true
+		}
+	}
+	return false
+}
+
+// loadingKey is the key of the mark in a context. It holds the core, so that each cache recognises its own.
+type loadingKey struct{ c any }
+
+// loadOf returns the load of this cache that ctx comes from, or nil.
+func (c *core[K, Req, V]) loadOf(ctx context.Context) *loading {
+	l, _ := ctx.Value(loadingKey{c}).(*loading)
+	for l != nil && l.over.Load() {
+		l = l.within
+	}
+	return l
+}
+
+var (
+	errAbandoned  = errors.New("cache: all who waited for the load have gone")
+	errSuperseded = errors.New("cache: the value was set while it was being loaded")
+)
+
+// newFlight makes a flight with one waiter. The load's context has the values of the caller's that begins it, but not its end.
+func (c *core[K, Req, V]) newFlight(ctx context.Context, key K, req Req, ns *namespace[Req], within *loading) *flight[K, Req, V] {
+	f := &flight[K, Req, V]{key: key, req: req, ns: ns, waiters: 1, done: make(chan struct{})}
+	if c.bulk != nil {
+		f.cancel = func(cause error) { c.bulk.drop(f, cause) }
+		return f
+	}
+	f.mark = &loading{of: f, within: within}
+	f.ctx, f.cancel = context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), loadingKey{c}, f.mark))
+	return f
+}
+
+// resolve gives the waiters their answer. The shard must be locked.
+func (f *flight[K, Req, V]) resolve(value V, err error) {
+	if !f.resolved {
+		f.resolved, f.value, f.err = true, value, err
+		close(f.done)
+	}
+}
+
+// shardCount is a power of two. The shards are locked on misses and writes only.
+const shardCount = 64
+
+// shard has the flights of a part of the keys.
+type shard[K comparable, Req, V any] struct {
+	mu      sync.Mutex
+	flights map[K]*flight[K, Req, V]
+	_       [64]byte
+}
+
+func (c *core[K, Req, V]) shard(key K) *shard[K, Req, V] {
+	return &c.shards[maphash.Comparable(c.seed, key)%shardCount]
+}
+
+// wait returns the answer of a flight, or gives up when ctx ends first.
+func (c *core[K, Req, V]) wait(ctx context.Context, f *flight[K, Req, V]) (V, error) {
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		if c.leave(f) {
+			var none V
+			return none, context.Cause(ctx)
+		}
+	}
+	return f.value, f.err
+}
+
+// leave takes a waiter off a flight, and cancels the load if that was the last. It returns false if the answer has come.
+func (c *core[K, Req, V]) leave(f *flight[K, Req, V]) bool {
+	s := c.shard(f.key)
+	s.mu.Lock()
+	if f.resolved {
+		s.mu.Unlock()
+		return false
+	}
+	f.waiters--
+	if f.waiters > 0 || f.refresh || c.cfg.FinishLoads {
+		s.mu.Unlock()
+		return true
+	}
+	if s.flights[f.key] == f {
+		delete(s.flights, f.key)
+	}
+	s.mu.Unlock()
+	c.counters.abandoned.Add(1)
+	f.cancel(errAbandoned)
+	return true
+}

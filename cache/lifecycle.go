@@ -1,0 +1,132 @@
+package cache
+
+import (
+	"context"
+	"sync"
+)
+
+// lifecycle knows the loads and sweeps under way, so that Shutdown can wait for them and Close can end them.
+type lifecycle[K comparable, Req, V any] struct {
+	mu       sync.Mutex
+	closed   bool
+	flights  map[*flight[K, Req, V]]struct{}
+	sweeping bool
+	again    bool          // sweep once more
+	idle     chan struct{} // closed when nothing is under way; made by who waits for it
+}
+
+// begin lets a flight in, unless the cache is closed.
+func (l *lifecycle[K, Req, V]) begin(f *flight[K, Req, V]) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.flights[f] = struct{}{}
+	return true
+}
+
+func (l *lifecycle[K, Req, V]) end(f *flight[K, Req, V]) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.flights, f)
+	l.checkIdle()
+}
+
+// checkIdle must follow whatever ends. l.mu must be locked.
+func (l *lifecycle[K, Req, V]) checkIdle() {
+	if l.idle != nil && len(l.flights) == 0 && !l.sweeping {
+		close(l.idle)
+		l.idle = nil
+	}
+}
+
+// stop rejects new loads and returns a channel that is closed when nothing is under way, and what is.
+func (l *lifecycle[K, Req, V]) stop() (<-chan struct{}, []*flight[K, Req, V]) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	flights := make([]*flight[K, Req, V], 0, len(l.flights))
+	for f := range l.flights {
+		flights = append(flights, f)
+	}
+	if l.idle == nil {
+		l.idle = make(chan struct{})
+	}
+	idle := l.idle
+	l.checkIdle()
+	return idle, flights
+}
+
+func (c *core[K, Req, V]) shutdown(ctx context.Context) error {
+	idle, _ := c.life.stop()
+	select {
+	case <-idle:
+		return nil
+	default:
+	}
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (c *core[K, Req, V]) close() error {
+	idle, flights := c.life.stop()
+	for _, f := range flights {
+		s := c.shard(f.key)
+		s.mu.Lock()
+		if s.flights[f.key] == f {
+			delete(s.flights, f.key)
+		}
+		var none V
+		f.resolve(none, ErrClosed)
+		s.mu.Unlock()
+		f.cancel(ErrClosed)
+	}
+	<-idle
+	return nil
+}
+
+// sweep removes the entries of dead namespaces in the background. They are not served anyway, but what was asked for often would keep its
+// place for long.
+func (c *core[K, Req, V]) sweep() {
+	l := &c.life
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	if l.sweeping {
+		l.again = true
+		return
+	}
+	l.sweeping = true
+	go func() {
+		for more := true; more; {
+			for key, e := range c.engine.all() {
+				if e.dead() {
+					c.removeDead(key)
+				}
+			}
+			l.mu.Lock()
+			if more = l.again && !l.closed; !more {
+				l.sweeping = false
+				l.checkIdle()
+			}
+			l.again = false
+			l.mu.Unlock()
+		}
+	}()
+}
+
+func (c *core[K, Req, V]) removeDead(key K) {
+	s := c.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, ok := c.engine.peek(key); ok && e.dead() {
+		c.engine.remove(key)
+	}
+}

@@ -1,0 +1,190 @@
+package cache
+
+import (
+	"context"
+	"time"
+)
+
+// outcome is what a load brought for one flight, and what follows from it.
+type outcome[Req, V any] struct {
+	value  V
+	err    error
+	entry  entry[Req, V]
+	store  bool // entry is to be stored
+	answer bool // err is an answer, see WithNegative
+}
+
+// judgeLoad says what follows from the result of a load. It calls callbacks, so no lock may be held.
+func (c *core[K, Req, V]) judgeLoad(f *flight[K, Req, V], value V, err error, took time.Duration) outcome[Req, V] {
+	out := outcome[Req, V]{err: err}
+	switch {
+	case err == nil:
+		out.value = value
+		out.entry, out.store = c.newEntry(f.key, f.req, f.ns, value, took, true)
+	case c.negative != nil && c.negative(err):
+		out.entry, out.store, out.answer = c.newNegative(f.req, f.ns, err, took), true, true
+	}
+	return out
+}
+
+// start runs the load of a flight.
+func (c *core[K, Req, V]) start(f *flight[K, Req, V]) {
+	if c.bulk != nil {
+		c.bulk.add(f)
+		return
+	}
+	go c.run(f)
+}
+
+// run is the goroutine of a load.
+func (c *core[K, Req, V]) run(f *flight[K, Req, V]) {
+	began := time.Now()
+	var took time.Duration
+	out := outcome[Req, V]{err: ErrGoexit}
+	event := LoadEvent{Key: f.key, Keys: 1, Refresh: f.refresh}
+	returned := false
+	defer func() {
+		if !returned {
+			took = time.Since(began)
+			if v := recover(); v != nil {
+				out = outcome[Req, V]{err: newPanicError(v)}
+			}
+		}
+		f.cancel(nil)
+		f.mark.over.Store(true)
+		c.counters.calls.Add(1)
+		c.counters.loadTime.Add(int64(took))
+		c.settle(f, out)
+		event.Took = took
+		event.count(out.err, out.answer)
+		defer c.life.end(f) // after the hook: Close waits for that too
+		c.onLoad(event)
+	}()
+	if f.ctx.Err() != nil { // a Set came before it
+		out.err, returned = context.Cause(f.ctx), true
+		return
+	}
+	ctx := f.ctx
+	if timeout := c.timeout(f.refresh); timeout > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, timeout)
+		defer stop()
+	}
+	value, err := c.load(ctx, f.req)
+	took = time.Since(began)
+	out = c.judgeLoad(f, value, err, took)
+	returned = true
+}
+
+func (c *core[K, Req, V]) timeout(refresh bool) time.Duration {
+	if refresh {
+		return c.cfg.RefreshTimeout
+	}
+	return c.cfg.LoadTimeout
+}
+
+func (e *LoadEvent) count(err error, answer bool) {
+	switch {
+	case err == nil:
+		return
+	case answer:
+		e.Negative++
+	default:
+		e.Failed++
+	}
+	if e.Err == nil {
+		e.Err = err
+	}
+}
+
+func (c *core[K, Req, V]) onLoad(event LoadEvent) {
+	if c.cfg.OnLoad != nil {
+		c.cfg.OnLoad(event)
+	}
+}
+
+// settle stores what a load brought, if it still may, and gives the waiters their answer.
+func (c *core[K, Req, V]) settle(f *flight[K, Req, V], out outcome[Req, V]) {
+	failed := out.err != nil && !out.answer
+	c.counters.loads.Add(1)
+	if failed {
+		c.counters.loadErrors.Add(1)
+	}
+	if f.refresh {
+		c.counters.refreshing.Add(-1)
+		if failed {
+			c.counters.refreshErrors.Add(1)
+		}
+	}
+	s := c.shard(f.key)
+	s.mu.Lock()
+	value, err := out.value, out.err
+	tabled := s.flights[f.key] == f
+	if tabled {
+		delete(s.flights, f.key)
+	}
+	if tabled && !f.ns.dead.Load() {
+		switch {
+		case out.store:
+			c.engine.set(f.key, out.entry)
+		case !failed:
+			c.engine.remove(f.key) // of two values only the newer may be served
+			c.counters.unstored.Add(1)
+		case f.hasOld:
+			now := c.engine.now()
+			if now < later(f.old.fresh, c.window) {
+				c.postpone(f, now)
+			}
+			if now < later(f.old.fresh, c.sie) {
+				value, err = f.old.value, nil
+				c.counters.rescued.Add(uint64(f.waiters))
+			}
+		}
+	}
+	f.resolve(value, err)
+	s.mu.Unlock()
+}
+
+// postpone notes that the old value is not to be refreshed for a while, unless it has been evicted meanwhile. The shard must be
+// locked.
+func (c *core[K, Req, V]) postpone(f *flight[K, Req, V], now int64) {
+	e, ok := c.engine.peek(f.key)
+	if !ok || !e.same(&f.old) {
+		return
+	}
+	about := *e.about
+	about.special = true
+	about.retryAt = later(now, int64(c.cfg.RetryAfter))
+	e.about = &about
+	c.engine.set(f.key, e)
+}
+
+// refresh begins to load key anew, for nobody who would wait, unless that is being done already or too many others are. e is its
+// entry.
+func (c *core[K, Req, V]) refresh(ctx context.Context, key K, req Req, e *entry[Req, V]) {
+	if c.counters.refreshing.Add(1) > int64(c.cfg.MaxRefreshes) {
+		c.counters.refreshing.Add(-1)
+		return
+	}
+	within := c.loadOf(ctx)
+	s := c.shard(key)
+	s.mu.Lock()
+	now, ok := c.engine.peek(key)
+	if s.flights[key] != nil || !ok || !now.same(e) || c.bulk != nil && within != nil {
+		s.mu.Unlock()
+		c.counters.refreshing.Add(-1)
+		return
+	}
+	f := c.newFlight(ctx, key, req, e.about.ns, within)
+	f.refresh, f.waiters = true, 0
+	f.old, f.hasOld = *e, true
+	if !c.life.begin(f) {
+		s.mu.Unlock()
+		c.counters.refreshing.Add(-1)
+		return
+	}
+	s.flights[key] = f
+	s.mu.Unlock()
+	c.counters.refreshes.Add(1)
+	c.start(f)
+}
