@@ -128,7 +128,7 @@ func (c Config) withDefaults(o options, bulk bool) (Config, error) {
 		return c, fmt.Errorf("cache: Config.RefreshAhead, StaleWhileRevalidate and StaleIfError need a TTL or WithTTL")
 	case !expires && c.NegativeTTL == 0 && c.Jitter > 0:
 		return c, fmt.Errorf("cache: Config.Jitter needs a TTL, a NegativeTTL or WithTTL")
-	case c.TTL > 0 && float64(c.RefreshAhead) >= float64(c.TTL)*(1-c.Jitter) && c.RefreshAhead > 0:
+	case c.TTL > 0 && c.RefreshAhead > 0 && (c.RefreshAhead >= c.TTL || float64(c.RefreshAhead) > float64(c.TTL)*(1-c.Jitter)):
 		return c, fmt.Errorf("cache: Config.RefreshAhead %v is not less than the shortest lifetime, TTL %v less Jitter", c.RefreshAhead, c.TTL)
 	case !refreshes && (c.MaxRefreshes > 0 || c.RefreshTimeout > 0):
 		return c, fmt.Errorf("cache: Config.MaxRefreshes and RefreshTimeout need RefreshAhead or StaleWhileRevalidate")

@@ -85,9 +85,14 @@ func mayNotHash(t reflect.Type) bool {
 	return false
 }
 
+// hashable reports whether a map would take key. It is kept apart because key is put on the heap for it.
+//
+//go:noinline
+func hashable[K comparable](key K) bool { return reflect.ValueOf(&key).Elem().Comparable() }
+
 // checkKey finds the keys that a map would panic at (an interface that holds a slice) or lose (a NaN).
 func (c *core[K, Req, V]) checkKey(key K) error {
-	if c.checkHash && !reflect.ValueOf(&key).Elem().Comparable() {
+	if c.checkHash && !hashable(key) {
 		return fmt.Errorf("%w: %T cannot be compared", ErrBadKey, key)
 	}
 	if key != key { // a NaN
@@ -257,13 +262,13 @@ func (c *core[K, Req, V]) set(key K, req Req, value V) error {
 	delete(s.flights, key)
 	// With WithEqual the flight may be another request's, and its callers wait on.
 	superseded := f != nil && c.equal == nil
-	if superseded {
-		f.resolve(value, nil)
-	}
 	if store {
 		c.engine.set(key, e)
 	} else {
 		c.engine.remove(key)
+	}
+	if superseded {
+		f.resolve(value, nil) // after the value is there: who has seen it must find it
 	}
 	s.mu.Unlock()
 	if superseded {

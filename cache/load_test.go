@@ -262,6 +262,7 @@ func TestOnLoad(t *testing.T) {
 		m.fail[2], m.fail[3] = errModel, errAbsent
 		for key := 1; key <= 3; key++ {
 			_, _ = c.Do(t.Context(), key)
+			synctest.Wait() // the hook comes after the answer
 		}
 		assert.Equal(t, []cache.LoadEvent{
 			{Key: 1, Keys: 1, Took: 10 * ms},
