@@ -15,8 +15,7 @@ import (
 )
 
 const (
-	benchKeys  = 1 << 17 // all of which fit
-	benchChunk = 256     // reads between two looks at the clock
+	benchChunk = 256 // reads between two looks at the clock
 )
 
 // zipfKeys are keys of which few are asked for often.
@@ -37,9 +36,8 @@ type way struct {
 
 // compare runs all ways by turns, a chunk of reads each, from as many goroutines as there are processors, and reports the median time of each as a
 // ratio to that of the first. Turns that short put whatever else the machine does on all of them.
-func compare(b *testing.B, ways ...way) { compareN(b, benchKeys, ways...) }
-
-func compareN(b *testing.B, n int, ways ...way) {
+// None may share what it reads with another, or the second finds it in the processor's cache.
+func compare(b *testing.B, n int, ways ...way) {
 	b.Helper()
 	keys := zipfKeys(1<<18, uint64(n))
 	var mu sync.Mutex
@@ -84,40 +82,80 @@ func compareN(b *testing.B, n int, ways ...way) {
 	b.ReportMetric(0, "ns/op") // an op is a chunk of each: no figure of use
 }
 
-// BenchmarkHit compares a hit with otter's own, without loading and with. The figures are ratios of one run.
+// BenchmarkHit compares a hit with otter's own, without its loading and with it. The figures are ratios of one run.
 func BenchmarkHit(b *testing.B) {
-	for _, ttl := range []time.Duration{0, time.Hour} {
-		name := "forever"
-		if ttl > 0 {
-			name = "ttl"
-		}
-		b.Run(name, func(b *testing.B) {
-			options := &otter.Options[int, int]{MaximumSize: 2 * benchKeys}
-			if ttl > 0 {
-				options.ExpiryCalculator = otter.ExpiryWriting[int, int](ttl)
-			}
-			bare := otter.Must(options)
-			defer bare.StopAllGoroutines()
-			c, err := cache.New(double, cache.Config{Size: 2 * benchKeys, TTL: ttl})
+	for _, bench := range []struct {
+		name string
+		ttl  time.Duration
+		keys int // all of which fit
+	}{
+		{"keys=1k", 0, 1 << 10},
+		{"keys=64k", 0, 1 << 16},
+		{"keys=1k/ttl", time.Hour, 1 << 10},
+		{"keys=64k/ttl", time.Hour, 1 << 16},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			bare, loading := newOtter(b, bench.keys, bench.ttl), newOtter(b, bench.keys, bench.ttl)
+			c, err := cache.New(double, cache.Config{Size: 2 * bench.keys, TTL: bench.ttl})
 			if err != nil {
 				b.Fatal(err)
 			}
 			defer c.Close()
-			for key := range benchKeys {
-				bare.Set(key, key)
+			for key := range bench.keys {
 				if err := c.Set(key, key); err != nil {
 					b.Fatal(err)
 				}
 			}
 			ctx := context.Background()
 			loader := otter.LoaderFunc[int, int](double)
-			compare(b,
+			compare(b, bench.keys,
 				way{"otter", func(key int) bool { _, ok := bare.GetIfPresent(key); return ok }},
 				way{"cache", func(key int) bool { _, err := c.Do(ctx, key); return err == nil }},
-				way{"otter-loading", func(key int) bool { _, err := bare.Get(ctx, key, loader); return err == nil }},
+				way{"otter-loading", func(key int) bool { _, err := loading.Get(ctx, key, loader); return err == nil }},
 			)
 		})
 	}
+}
+
+// newOtter makes a store of otter's with so many keys.
+func newOtter(b *testing.B, keys int, ttl time.Duration) *otter.Cache[int, int] {
+	options := &otter.Options[int, int]{MaximumSize: 2 * keys}
+	if ttl > 0 {
+		options.ExpiryCalculator = otter.ExpiryWriting[int, int](ttl)
+	}
+	store := otter.Must(options)
+	b.Cleanup(func() { store.StopAllGoroutines() })
+	for key := range keys {
+		store.Set(key, key)
+	}
+	return store
+}
+
+// BenchmarkMiss compares a load with otter's own: a goroutine of its own is what it costs that a load outlives its first caller.
+func BenchmarkMiss(b *testing.B) {
+	b.Run("cache", func(b *testing.B) {
+		c, err := cache.New(double, cache.Config{Size: 1000})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer c.Close()
+		b.ReportAllocs()
+		for key := 0; b.Loop(); key++ {
+			if _, err := c.Do(context.Background(), key); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("otter", func(b *testing.B) {
+		store := otter.Must(&otter.Options[int, int]{MaximumSize: 1000})
+		loader := otter.LoaderFunc[int, int](double)
+		b.ReportAllocs()
+		for key := 0; b.Loop(); key++ {
+			if _, err := store.Get(context.Background(), key, loader); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 func double(_ context.Context, key int) (int, error) { return 2 * key, nil }

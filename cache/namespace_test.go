@@ -104,6 +104,18 @@ func TestInvalidateAll(t *testing.T) {
 	})
 }
 
+// A load that fails when the namespace of the old value has been invalidated meanwhile.
+func TestInvalidatedValueDoesNotRescue(t *testing.T) {
+	bubble(t, cache.Config{TTL: time.Second, StaleIfError: time.Hour}, func(t *testing.T, c *intCache, m *model) {
+		want(t, c, 1, 1001)
+		m.set(func(m *model) { m.err = errModel })
+		time.Sleep(2 * time.Second)
+		out := async(t.Context(), c.Do, 1)
+		c.InvalidateAll()
+		assert.Equal(t, errModel, (<-out).err)
+	})
+}
+
 func TestStaleValueOfADeadNamespace(t *testing.T) {
 	cfg := cache.Config{TTL: time.Second, StaleWhileRevalidate: time.Hour}
 	bubble(t, cfg, func(t *testing.T, c *intCache, m *model) {
