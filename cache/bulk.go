@@ -138,12 +138,12 @@ func (g *gatherer[K, Req, V]) call(flights []*flight[K, Req, V]) {
 			if took == 0 {
 				took = time.Since(began)
 			}
-			err := error(ErrGoexit)
+			failed := outcome[Req, V]{err: ErrGoexit}
 			if v := recover(); v != nil {
-				err = newPanicError(v)
+				failed.err = newPanicError(v)
 			}
 			for len(outs) < len(flights) {
-				outs = append(outs, outcome[Req, V]{err: err})
+				outs = append(outs, failed)
 			}
 		}
 		call.cancel(nil)

@@ -2,7 +2,6 @@ package cache_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -309,6 +308,6 @@ func TestCloseWithABulkLoader(t *testing.T) {
 		}
 		assert.Zero(t, m.count(2))
 		_, err := c.GetAll(t.Context(), []int{4, 5})
-		assert.True(t, errors.Is(err, cache.ErrClosed))
+		assert.ErrorIs(t, err, cache.ErrClosed)
 	})
 }

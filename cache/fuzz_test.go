@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,7 +48,7 @@ type fuzzModel struct {
 	c       *intCache
 	held    map[int]fuzzEntry
 	epochs  [2]int
-	loads   int
+	loads   atomic.Int64
 	fails   error // of the next loads
 	log     []string
 }
@@ -68,8 +69,7 @@ func (m *fuzzModel) next(n int) int {
 
 func (m *fuzzModel) load(_ context.Context, key int) (int, error) {
 	time.Sleep(10 * ms)
-	m.loads++
-	return 1_000_000*key + m.loads, m.fails
+	return 1_000_000*key + int(m.loads.Add(1)), m.fails
 }
 
 func playFuzz(t *testing.T, program []byte) {
@@ -94,13 +94,12 @@ func playFuzz(t *testing.T, program []byte) {
 		m.c, err = cache.New(m.load, m.cfg, opts...)
 	} else {
 		m.c, err = cache.NewBulk(func(ctx context.Context, keys []int) ([]int, error) {
+			time.Sleep(10 * ms)
 			values := make([]int, len(keys))
 			errs := make(cache.ItemErrors, len(keys))
 			for i, key := range keys {
-				m.loads++
-				values[i], errs[i] = 1_000_000*key+m.loads, m.fails
+				values[i], errs[i] = 1_000_000*key+int(m.loads.Add(1)), m.fails
 			}
-			time.Sleep(10 * ms)
 			return values, errs
 		}, m.cfg, opts...)
 	}
@@ -126,12 +125,12 @@ func (m *fuzzModel) step() {
 	key := m.next(6)
 	switch op := m.next(16); op {
 	case 0, 1:
-		m.loads++ // a value like no other
-		m.note("Set(%d, %d)", key, m.loads)
-		if err := m.c.Set(key, m.loads); err != nil {
+		value := int(m.loads.Add(1)) // like no other
+		m.note("Set(%d, %d)", key, value)
+		if err := m.c.Set(key, value); err != nil {
 			m.t.Error(err)
 		}
-		m.held[key] = m.written(key, m.loads, nil)
+		m.held[key] = m.written(key, value, nil)
 	case 2:
 		m.note("Delete(%d)", key)
 		m.c.Delete(key)
@@ -163,10 +162,10 @@ func (m *fuzzModel) step() {
 		}
 		m.getAll(keys)
 	default:
-		before := m.loads
+		before := m.loads.Load()
 		value, err := m.c.Do(context.Background(), key)
 		m.note("Do(%d) = %d, %v", key, value, err)
-		m.answered(key, value, err, m.loads-before)
+		m.answered(key, value, err, int(m.loads.Load()-before))
 	}
 	synctest.Wait()
 }
@@ -225,7 +224,7 @@ func (m *fuzzModel) loadedOnDemand(key int, old fuzzEntry, value int, err error)
 	_, held := m.held[key]
 	rescued := held && old.err == nil && old.epoch == m.epochs[key%2] && time.Now().Before(old.fresh.Add(m.cfg.StaleIfError))
 	switch {
-	case m.fails == nil && err == nil && value == 1_000_000*key+m.loads:
+	case m.fails == nil && err == nil && value == 1_000_000*key+int(m.loads.Load()):
 		m.held[key] = m.written(key, value, nil)
 	case errors.Is(m.fails, errAbsent) && errors.Is(err, errAbsent):
 		m.held[key] = m.written(key, 0, err)
@@ -242,7 +241,7 @@ func (m *fuzzModel) loadedOnDemand(key int, old fuzzEntry, value int, err error)
 func (m *fuzzModel) refreshed(key int, old fuzzEntry) {
 	time.Sleep(11 * ms)
 	at := time.Now().Add(-ms)
-	value := 1_000_000*key + m.loads
+	value := 1_000_000*key + int(m.loads.Load())
 	e := old
 	switch {
 	case m.fails == nil:

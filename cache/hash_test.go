@@ -11,7 +11,6 @@ import (
 )
 
 func TestHashText(t *testing.T) {
-	assert.Equal(t, cache.HashText("a", "bc"), cache.HashText("a", "bc"))
 	seen := map[uint64]bool{}
 	for _, texts := range [][]string{nil, {""}, {"", ""}, {"abc"}, {"ab", "c"}, {"a", "bc"}, {"bc", "a"}, {"a", "b", "c"}} {
 		seen[cache.HashText(texts...)] = true
@@ -51,10 +50,9 @@ func TestHashQuantized(t *testing.T) {
 	assert.Equal(t, hash(0.1, 1.01, -0.04), hash(0.1, 0.99, 0))
 	assert.NotEqual(t, hash(0.1, 1.01), hash(0.1, 1.06))
 	assert.NotEqual(t, hash(0.1, 0), hash(0.1, 0, 0))
-	assert.Equal(t, hash(1e-300, 1), hash(1e-300, 1), "too fine for the value")
 	assert.NotEqual(t, hash(1e-300, 1), hash(1e-300, 1.5))
 	assert.NotEqual(t, hash(1e-300, 3), hash(1, 3))
-	assert.Equal(t, hash(1, math.Inf(1), math.NaN()), hash(1, math.Inf(1), math.NaN()))
+	assert.Equal(t, hash(1, math.NaN()), hash(1, math.Float64frombits(0xfff8000000000123)))
 	assert.NotEqual(t, hash(1, math.Inf(1)), hash(1, math.Inf(-1)))
 	for _, step := range []float64{0, -1, math.NaN(), math.Inf(1)} {
 		_, err := cache.HashQuantized([]float64{1}, step)

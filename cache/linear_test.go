@@ -23,7 +23,6 @@ type event struct {
 	op         string
 	value      int // that was set, read or loaded; 0: nothing there
 	call, done int64
-	loads      map[int]bool // do: the loads that had begun by its return
 }
 
 func (e event) String() string { return fmt.Sprintf("%s(%d)[%d,%d]", e.op, e.value, e.call, e.done) }
@@ -128,7 +127,7 @@ func TestLinearizable(t *testing.T) {
 		}
 		return value, ctx.Err()
 	}
-	for name, make := range map[string]func() (*intCache, error){
+	for name, build := range map[string]func() (*intCache, error){
 		"load": func() (*intCache, error) { return cache.New(load, cache.Config{}) },
 		"bulk": func() (*intCache, error) {
 			return cache.NewBulk(func(ctx context.Context, keys []int) ([]int, error) {
@@ -147,7 +146,7 @@ func TestLinearizable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range rounds {
-				c, err := make()
+				c, err := build()
 				require.NoError(t, err)
 				events := race(c, name == "refresh")
 				require.NoError(t, c.Close())

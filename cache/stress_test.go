@@ -66,7 +66,7 @@ func TestStress(t *testing.T) {
 		cache.WithTTL(func(int, int) time.Duration { return time.Duration(rand.IntN(100)) * time.Microsecond }),
 		cache.WithNamespace(namespaceOf),
 	}
-	for name, make := range map[string]func() (*intCache, error){
+	for name, build := range map[string]func() (*intCache, error){
 		"load": func() (*intCache, error) { return cache.New(load, cfg, opts...) },
 		"bulk": func() (*intCache, error) {
 			cfg := cfg
@@ -81,7 +81,7 @@ func TestStress(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := make()
+			c, err := build()
 			require.NoError(t, err)
 			check := func(key, value int, err error) {
 				var p *cache.PanicError

@@ -150,7 +150,7 @@ func TestBadKeys(t *testing.T) {
 		anything, err := cache.New(func(_ context.Context, key any) (int, error) { calls++; return 1, nil }, cache.Config{})
 		require.NoError(t, err)
 		type pair struct {
-			a int
+			_ int
 			b [1]any
 		}
 		pairs, err := cache.New(func(_ context.Context, key pair) (int, error) { calls++; return 1, nil }, cache.Config{})
