@@ -75,7 +75,7 @@ func TestOldValuesAndErrorsDoNotAllocate(t *testing.T) {
 
 // The counters of hits are exact, also where what is packed is moved to the sums, and while they are read.
 func TestHitsAreCounted(t *testing.T) {
-	const readers, each = 4, 400_000
+	const readers, each = 2, 700_000 // on one stripe more than is packed
 	c, err := cache.New(func(context.Context, int) (int, error) { time.Sleep(0); return 1, nil }, cache.Config{})
 	require.NoError(t, err)
 	defer c.Close()
@@ -128,7 +128,7 @@ func TestScanResistance(t *testing.T) {
 	defer c.Close()
 	random := rand.New(rand.NewPCG(1, 2))
 	hot := 0
-	for i := range 50_000 {
+	for i := range 10_000 {
 		before := c.Stats().Misses
 		_, err := c.Do(t.Context(), random.IntN(50))
 		require.NoError(t, err)
@@ -138,5 +138,5 @@ func TestScanResistance(t *testing.T) {
 		_, err = c.Do(t.Context(), 1000+i) // never again
 		require.NoError(t, err)
 	}
-	assert.Greater(t, hot, 45_000)
+	assert.Greater(t, hot, 9_000)
 }

@@ -22,7 +22,10 @@ func TestNoSecondLoad(t *testing.T) {
 	c, err := cache.New(func(context.Context, int) (int, error) { return int(loads.Add(1)), nil }, cache.Config{Size: 1 << 20})
 	require.NoError(t, err)
 	defer c.Close()
-	const rounds = 20_000
+	rounds := 20_000
+	if raceEnabled {
+		rounds = 2000
+	}
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {

