@@ -21,7 +21,7 @@ type Cache[K comparable, V any] struct {
 // has the values of the context of the caller that began the load, and neither its deadline nor its end: it is cancelled when all who wait for the
 // load have gone (unless Config.FinishLoads), when a Set makes it needless, and by Close.
 //
-// The cache starts nothing: goroutines exist only while something is loaded. Call Close when it is no longer needed.
+// The cache starts nothing: goroutines exist only while something is loaded or swept. Call Close when it is no longer needed.
 func New[K comparable, V any](load Func[K, V], cfg Config, opts ...Option) (*Cache[K, V], error) {
 	if load == nil {
 		return nil, errors.New("cache: nil load function")

@@ -55,13 +55,14 @@ func newCore[K comparable, Req, V any](cb callbacks[K, Req, V], cfg Config, opts
 	}
 	c.window = max(c.swr, c.sie)
 	timed := cfg.TTL > 0 || cfg.NegativeTTL > 0 || cb.ttl != nil
-	if c.engine, err = newEngine[K, Req, V](cfg.Size, cfg.MaxWeight, timed, c.window); err != nil {
+	if c.engine, err = newEngine[K, Req, V](cfg.Size, cfg.MaxWeight, timed); err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
 	for i := range c.shards {
 		c.shards[i].flights = make(map[K]*flight[K, Req, V])
 	}
 	c.life.flights = make(map[*flight[K, Req, V]]struct{})
+	c.life.nextSweep.Store(int64(minSweepPause))
 	if cb.loadAll != nil {
 		c.bulk = &gatherer[K, Req, V]{c: c}
 	}
@@ -110,7 +111,7 @@ func (c *core[K, Req, V]) do(ctx context.Context, key K, req Req) (V, error) {
 		}
 	}
 	e, now, ok := c.engine.get(key)
-	if ok && !e.about.special && now < e.fresh-c.ahead && !e.dead() {
+	if ok && now < e.fresh-c.ahead && !e.about.look.Load() {
 		c.counters.mine().hit(e.cost.took())
 		return e.value, nil
 	}
@@ -277,6 +278,7 @@ func (c *core[K, Req, V]) set(key K, req Req, value V) error {
 	if !store {
 		c.counters.unstored.Add(1)
 	}
+	c.sweepExpired()
 	return nil
 }
 

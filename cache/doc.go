@@ -51,8 +51,8 @@
 // # Cost
 //
 // A hit is one look-up in the store below, and a check or two: it allocates nothing and takes no lock. go test -bench Hit shows it beside the bare
-// store's. A miss costs a goroutine and some small objects. No goroutine runs while nothing is loaded; what has expired is
-// collected in the course of other calls.
+// store's. A miss costs a goroutine and some small objects. No goroutine runs while nothing is loaded or swept; what has expired or is invalid is
+// swept by one that a write or an Invalidate starts.
 //
 // The context of a load has the values of the caller's that began it. A load that asks its own cache for what waits for itself gets
 // ErrReentrant, as far as the contexts show it; two loads that wait for each other by way of callers apart do wait until the callers give up.

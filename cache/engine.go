@@ -9,27 +9,18 @@ import (
 )
 
 // engine is the store below: a bounded map that decides what to evict (otter's adaptive W-TinyLFU: Einziger, Friedman and
-// Manes, ACM Transactions on Storage 2017; Einziger et al., Middleware 2018). It is the only file that knows otter. Of otter it uses the
-// map, the eviction and the expiry, and neither its loading nor its refreshing: what decides between a load and a write is the lock of the
-// key's shard, which is held around every write to the engine (see flight).
+// Manes, ACM Transactions on Storage 2017; Einziger et al., Middleware 2018). It is the only file that knows otter, of which it uses the map and the
+// eviction. Not the loading and refreshing: what decides between a load and a write is the lock of the key's shard, which is held around every
+// write to the engine (see flight). Nor the expiry, which would cost every entry the links of a timer wheel: an entry knows its own time,
+// and what is past it is swept away (see sweep).
 type engine[K comparable, Req, V any] struct {
 	store *otter.Cache[K, entry[Req, V]]
-	timed bool
+	timed bool // entries can expire
 	start time.Time
 }
 
-// clock gives otter the time without ticks, so that it keeps no goroutine for clean-ups: what has expired leaves in the course of other
-// reads and writes, and is never returned.
-type clock struct{ now func() int64 }
-
-func (c clock) NowNano() int64 { return c.now() }
-
-func (clock) Tick(time.Duration) <-chan time.Time { return nil }
-
-// newEngine makes a store of that many entries or, if maxWeight is not 0, of entries that weigh so much together. window is how long an
-// entry is kept after it has gone stale.
-func newEngine[K comparable, Req, V any](size int, maxWeight int64, timed bool, window int64) (*engine[K, Req, V], error) {
-	e := &engine[K, Req, V]{timed: timed, start: time.Now()}
+// newEngine makes a store of that many entries or, if maxWeight is not 0, of entries that weigh so much together.
+func newEngine[K comparable, Req, V any](size int, maxWeight int64, timed bool) (*engine[K, Req, V], error) {
 	options := &otter.Options[K, entry[Req, V]]{}
 	if maxWeight > 0 {
 		options.MaximumWeight = uint64(maxWeight)
@@ -37,19 +28,8 @@ func newEngine[K comparable, Req, V any](size int, maxWeight int64, timed bool, 
 	} else {
 		options.MaximumSize = size
 	}
-	if timed {
-		options.Clock = clock{e.now}
-		options.ExpiryCalculator = otter.ExpiryWritingFunc(func(it otter.Entry[K, entry[Req, V]]) time.Duration {
-			end := it.Value.fresh
-			if !it.Value.negative() {
-				end = later(end, window)
-			}
-			return time.Duration(max(1, end-it.SnapshotAtNano)) // otter takes 0 to mean "as before"
-		})
-	}
-	var err error
-	e.store, err = otter.New(options)
-	return e, err
+	store, err := otter.New(options)
+	return &engine[K, Req, V]{store, timed, time.Now()}, err
 }
 
 // now is the time in nanoseconds since the engine was made. It is never 0.
@@ -57,12 +37,10 @@ func (e *engine[K, Req, V]) now() int64 { return int64(time.Since(e.start)) + 1 
 
 // get reads the entry of key, and the time if entries can expire: 0 if not.
 func (e *engine[K, Req, V]) get(key K) (it entry[Req, V], now int64, ok bool) {
-	if !e.timed {
-		it, ok = e.store.GetIfPresent(key)
-		return it, 0, ok
+	if it, ok = e.store.GetIfPresent(key); ok && e.timed {
+		now = e.now()
 	}
-	found, ok := e.store.GetEntry(key)
-	return found.Value, found.SnapshotAtNano, ok
+	return it, now, ok
 }
 
 // peek is get without a trace in what the eviction knows of the key.

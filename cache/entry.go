@@ -2,6 +2,7 @@ package cache
 
 import (
 	"math"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,8 +28,8 @@ func (c cost) weight() uint32 { return uint32(c) }
 
 // about is what else there is to know of an entry. Entries that have nothing but a namespace share that namespace's plain one.
 type about[Req any] struct {
+	look    atomic.Bool // look closer before serving: it is not the plain one, or its namespace is dead
 	ns      *namespace[Req]
-	special bool  // not the plain one
 	err     error // a negative entry: the error that is remembered
 	req     Req   // the request, with WithEqual
 	retryAt int64 // after a failed load or refresh: not before that is another tried while the old value may still be served

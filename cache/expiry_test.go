@@ -42,6 +42,7 @@ func TestExpiredEntriesAreCollected(t *testing.T) {
 		assert.Equal(t, 500, c.Stats().Entries)
 		time.Sleep(2 * time.Minute)
 		require.NoError(t, c.Set(1000, 1))
+		synctest.Wait()
 		assert.Equal(t, 1, c.Stats().Entries)
 	})
 }

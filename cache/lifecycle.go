@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // lifecycle knows the loads and sweeps under way, so that Shutdown can wait for them and Close can end them.
@@ -13,6 +14,8 @@ type lifecycle[K comparable, Req, V any] struct {
 	sweeping bool
 	again    bool          // sweep once more
 	idle     chan struct{} // closed when nothing is under way; made by who waits for it
+
+	nextSweep atomic.Int64 // when what has expired is swept next, at the earliest
 }
 
 // begin lets a flight in, unless the cache is closed.
@@ -88,45 +91,4 @@ func (c *core[K, Req, V]) close() error {
 	}
 	<-idle
 	return nil
-}
-
-// sweep removes the entries of dead namespaces in the background. They are not served anyway, but what was asked for often would keep its
-// place for long.
-func (c *core[K, Req, V]) sweep() {
-	l := &c.life
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return
-	}
-	if l.sweeping {
-		l.again = true
-		return
-	}
-	l.sweeping = true
-	go func() {
-		for more := true; more; {
-			for key, e := range c.engine.all() {
-				if e.dead() {
-					c.removeDead(key)
-				}
-			}
-			l.mu.Lock()
-			if more = l.again && !l.closed; !more {
-				l.sweeping = false
-				l.checkIdle()
-			}
-			l.again = false
-			l.mu.Unlock()
-		}
-	}()
-}
-
-func (c *core[K, Req, V]) removeDead(key K) {
-	s := c.shard(key)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if e, ok := c.engine.peek(key); ok && e.dead() {
-		c.engine.remove(key)
-	}
 }

@@ -143,6 +143,7 @@ func (c *core[K, Req, V]) settle(f *flight[K, Req, V], out outcome[Req, V]) {
 	}
 	f.resolve(value, err)
 	s.mu.Unlock()
+	c.sweepExpired()
 }
 
 // postpone notes that the old value is not to be refreshed for a while, unless it has been evicted meanwhile. The shard must be
@@ -152,10 +153,9 @@ func (c *core[K, Req, V]) postpone(f *flight[K, Req, V], now int64) {
 	if !ok || !e.same(&f.old) {
 		return
 	}
-	about := *e.about
-	about.special = true
-	about.retryAt = later(now, int64(c.cfg.RetryAfter))
-	e.about = &about
+	about := e.about.ns.about()
+	about.req, about.retryAt = e.about.req, later(now, int64(c.cfg.RetryAfter))
+	e.about = about
 	c.engine.set(f.key, e)
 }
 

@@ -31,7 +31,16 @@ func newNamespace[Req any]() *namespace[Req] {
 }
 
 // about makes one for an entry that needs its own.
-func (ns *namespace[Req]) about() *about[Req] { return &about[Req]{ns: ns, special: true} }
+func (ns *namespace[Req]) about() *about[Req] {
+	a := &about[Req]{ns: ns}
+	a.look.Store(true)
+	return a
+}
+
+func (ns *namespace[Req]) kill() {
+	ns.dead.Store(true)
+	ns.plain.look.Store(true) // in this order: who looks closer must see it
+}
 
 // namespaces finds the living namespaces by name. It holds them weakly: one that no entry and no load refers to any more
 // is forgotten, so that names that come and go (tenants, experiments) do not pile up.
@@ -82,17 +91,17 @@ func (n *namespaces[K, Req]) invalidate(name Namespace) bool {
 	if ns == nil {
 		return false
 	}
-	ns.dead.Store(true)
+	ns.kill()
 	return true
 }
 
 func (n *namespaces[K, Req]) invalidateAll() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.single.Swap(newNamespace[Req]()).dead.Store(true)
+	n.single.Swap(newNamespace[Req]()).kill()
 	for _, ns := range n.living {
 		if ns := ns.Value(); ns != nil {
-			ns.dead.Store(true)
+			ns.kill()
 		}
 	}
 	clear(n.living)
