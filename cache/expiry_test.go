@@ -287,6 +287,20 @@ func TestStaleIfError(t *testing.T) {
 	})
 }
 
+// A newer value that is not to be stored still ends the older one.
+func TestUnstoredValueEndsTheOldOne(t *testing.T) {
+	ttl := time.Second
+	bubble(t, cache.Config{StaleIfError: time.Hour}, func(t *testing.T, c *intCache, m *model) {
+		want(t, c, 1, 1001)
+		time.Sleep(2 * time.Second)
+		ttl = 0
+		want(t, c, 1, 1002)
+		m.set(func(m *model) { m.err = errModel })
+		_, err := c.Do(t.Context(), 1)
+		assert.Equal(t, errModel, err)
+	}, cache.WithTTL(func(int, int) time.Duration { return ttl }))
+}
+
 func TestStaleIfErrorDoesNotHideAnswers(t *testing.T) {
 	cfg := cache.Config{TTL: time.Second, StaleIfError: time.Minute, NegativeTTL: time.Second}
 	bubble(t, cfg, func(t *testing.T, c *intCache, m *model) {

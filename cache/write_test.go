@@ -179,6 +179,7 @@ func TestBadKeys(t *testing.T) {
 			_, err = anything.Do(t.Context(), key)
 			assert.NoError(t, err)
 		}
+		synctest.Wait()
 		assert.Zero(t, numbers.Stats().Loading+anything.Stats().Loading+pairs.Stats().Loading)
 		require.NoError(t, errors.Join(numbers.Close(), anything.Close(), pairs.Close()))
 	})
