@@ -12,8 +12,9 @@
 //	pool/session       holds stateful sessions that are costly to open, with health, recycling, affinity and growth by queue delay
 //	sharding           says which node owns which key, what moves when nodes change, and moves it
 //	sharding/scatter   asks the owners of many keys at once
+//	cache              keeps a model's answers: coalesced and bulk loads, stale windows, namespaces
 //
-// Planned, in the folders of the same names: cache, ensemble, featurestore.
+// Planned, in the folders of the same names: ensemble, featurestore.
 //
 // # One shape
 //
