@@ -59,5 +59,5 @@
 //
 // Caller-runs for nested work is that of the fork/join framework (Lea, "A Java Fork/Join Framework", 2000), restricted to the
 // task that is waited for. The combining tree and the keyed form are those of Dean and Ghemawat, "MapReduce" (OSDI 2004), on one machine. Map's workers take
-// several cheap items at once by guided self-scheduling (Polychronopoulos and Kuck, IEEE Transactions on Computers, 1987).
+// their items from the ring of Chase and Lev, "Dynamic Circular Work-Stealing Deque" (SPAA 2005).
 package pool

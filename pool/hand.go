@@ -1,19 +1,10 @@
 package pool
 
-import (
-	"time"
-)
-
-// quick is for how long a worker is away with the items that it takes at once. One by one, items that take less than
-// some microseconds would cost more in handing over than in work.
-const quick = 20 * time.Microsecond
-
-// hand is a worker of a mapper.
+// hand is a worker of a mapper. It takes one item at a time, because an item that is taken but not begun would wait for one that may take long,
+// or for ever if that in turn waits for it.
 type hand[In, Out any] struct {
-	m     *mapper[In, Out]
-	quota int              // how many items to take at once
-	items []*cell[In, Out] // that it has taken
-	done  int              // number of them that are done or being done
+	m    *mapper[In, Out]
+	item *cell[In, Out] // that it works on
 }
 
 // work goes on until the range is over.
@@ -21,37 +12,20 @@ func (h *hand[In, Out]) work() {
 	returned := false
 	defer func() {
 		if !returned { // Goexit in fn: another goroutine goes on from there
-			h.note(h.items[h.done-1])
+			h.m.publish(h.item)
 			h.m.wg.Go(h.work)
 		}
 	}()
-	h.execute() // what a Goexit has left
 	for h.next() {
-		h.execute()
-	}
-	returned = true
-}
-
-// execute works on the items that are taken.
-func (h *hand[In, Out]) execute() {
-	started := time.Now()
-	before := h.done
-	for h.done < len(h.items) {
-		c := h.items[h.done]
+		c := h.item
 		if c.number > h.m.failed.Load() {
-			break
+			continue
 		}
-		h.done++
 		c.err = ErrGoexit // should fn end this goroutine
 		h.call(c)
-		h.note(c)
+		h.m.publish(c)
 	}
-	n := h.done - before
-	if n == 0 {
-		return
-	}
-	took := max(1, time.Since(started))
-	h.quota = int(max(1, min(int64(2*n), int64(n)*int64(quick)/int64(took))))
+	returned = true
 }
 
 // call calls fn and makes an error of a panic. After Goexit it does not return.
@@ -69,59 +43,73 @@ func (h *hand[In, Out]) call(c *cell[In, Out]) {
 	returned = true
 }
 
-// note stops the rest if the item failed and that is the policy: what comes after it in order or, without order, all.
-func (h *hand[In, Out]) note(c *cell[In, Out]) {
-	if c.err == nil || h.m.cfg.ContinueOnError {
-		return
-	}
-	number := int64(-1)
-	if h.m.ordered {
-		number = c.number
-	}
-	for old := h.m.failed.Load(); number < old; old = h.m.failed.Load() {
-		if h.m.failed.CompareAndSwap(old, number) {
-			return
-		}
-	}
-}
-
-// next hands the results in and takes the next items. It returns false when the range is over.
+// next takes the next item. It returns false when the range is over.
 func (h *hand[In, Out]) next() bool {
 	m := h.m
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(h.items) == 0 {
-		m.looking--
-	}
-	for _, c := range h.items[:h.done] {
-		c.ready = true
-		if !m.ordered {
-			m.out.push(c)
+	if h.item != nil && !m.over() {
+		if c := m.todo.take(); c != nil {
+			h.item = c
+			return true
 		}
 	}
-	if m.awaiting && m.out.n > 0 && m.out.first().ready {
-		m.result.Signal()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if h.item == nil {
+		m.looking--
 	}
-	clear(h.items)
-	h.items, h.done = h.items[:0], 0
-	for m.todo.n == 0 || m.over() {
-		if m.stopped {
+	for {
+		if !m.over() {
+			if c := m.todo.take(); c != nil {
+				h.item = c
+				if !m.todo.empty() {
+					m.wake()
+				}
+				return true
+			}
+		}
+		if m.stopped.Load() {
 			return false
 		}
 		m.idle++
 		m.work.Wait()
-		if !m.stopped {
+		if !m.stopped.Load() {
 			m.looking-- // see wake
 		}
 	}
-	// Nobody takes more than half of a fair share, so that the others have something to do (guided self-scheduling,
-	// Polychronopoulos and Kuck, 1987).
-	n := min(h.quota, max(1, m.todo.n/(2*m.cfg.Workers)))
-	for range n {
-		h.items = append(h.items, m.todo.take())
+}
+
+// publish shows a result to the consumer, and wakes it if it waits.
+func (m *mapper[In, Out]) publish(c *cell[In, Out]) {
+	m.note(c)
+	if m.ordered {
+		c.ready.Store(true)
+	} else {
+		for c.next = m.fresh.Load(); !m.fresh.CompareAndSwap(c.next, c); {
+			c.next = m.fresh.Load()
+		}
 	}
-	if m.todo.n > 0 {
-		m.wake()
+	if m.awaiting.Load() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.awaiting.Load() && m.available() {
+			m.awaiting.Store(false)
+			m.result.Signal()
+		}
 	}
-	return true
+}
+
+// note stops the rest if the item failed and that is the policy: what comes after it in order or, without order, all.
+func (m *mapper[In, Out]) note(c *cell[In, Out]) {
+	if c.err == nil || m.cfg.ContinueOnError {
+		return
+	}
+	number := int64(-1)
+	if m.ordered {
+		number = c.number
+	}
+	for old := m.failed.Load(); number < old; old = m.failed.Load() {
+		if m.failed.CompareAndSwap(old, number) {
+			return
+		}
+	}
 }

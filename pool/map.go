@@ -65,7 +65,7 @@ func (c MapConfig) withDefaults() (MapConfig, error) {
 //
 // The input is consumed on a goroutine of its own, so by one goroutine only, which is not that of the caller, and it is read up to
 // Buffer items ahead. fn is called on other goroutines. Its context is derived from ctx, ends with the range, and is meant
-// for the time of the call. A worker to which items have been taking a few microseconds takes several at once.
+// for the time of the call. Items are begun in the order of the input, and a result can be consumed as soon as it and, for Map, those before it are there.
 //
 // # Errors
 //
@@ -91,14 +91,15 @@ func MapUnordered[In, Out any](ctx context.Context, in iter.Seq[In], fn Func[In,
 }
 
 func mapping[In, Out any](ctx context.Context, in iter.Seq[In], fn Func[In, Out], cfg MapConfig, ordered bool) iter.Seq2[Out, error] {
-	cfg, err := cfg.withDefaults()
+	cfg, invalid := cfg.withDefaults()
 	switch {
 	case in == nil:
-		err = errors.New("pool: Map: nil input")
+		invalid = errors.New("pool: Map: nil input")
 	case fn == nil:
-		err = errors.New("pool: Map: nil function")
+		invalid = errors.New("pool: Map: nil function")
 	}
 	return func(yield func(Out, error) bool) {
+		err := invalid // of this range: several may go on at once
 		if err == nil && ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}

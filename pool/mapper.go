@@ -20,10 +20,12 @@ type mapper[In, Out any] struct {
 	unwatch func() bool
 	wg      sync.WaitGroup
 	failed  atomic.Int64 // nothing with a higher number is to be started any more
+	stopped atomic.Bool
+	todo    todo[cell[In, Out]]           // to be worked on; put in under mu
+	fresh   atomic.Pointer[cell[In, Out]] // unless ordered: results that the consumer has not seen, the last first
 
 	mu      sync.Mutex
 	free    []*cell[In, Out]
-	todo    ring[*cell[In, Out]] // to be worked on
 	out     ring[*cell[In, Out]] // in the order of consumption; unless ordered, only those that are ready
 	read    int64                // number of items
 	open    int                  // cells in use
@@ -33,13 +35,12 @@ type mapper[In, Out any] struct {
 	looking int // those of them that are about to look into todo
 	ended   bool
 	inErr   error
-	stopped bool
 
-	room     sync.Cond // the reader waits there
-	work     sync.Cond // idle workers
-	result   sync.Cond // the consumer
-	full     bool      // the reader waits
-	awaiting bool      // the consumer waits
+	room     sync.Cond   // the reader waits there
+	work     sync.Cond   // idle workers
+	result   sync.Cond   // the consumer
+	full     bool        // the reader waits
+	awaiting atomic.Bool // the consumer waits; changes under mu
 }
 
 // cell is one item and its result.
@@ -48,7 +49,8 @@ type cell[In, Out any] struct {
 	in     In
 	out    Out
 	err    error
-	ready  bool
+	ready  atomic.Bool    // if ordered
+	next   *cell[In, Out] // in mapper.fresh
 }
 
 func newMapper[In, Out any](ctx context.Context, fn Func[In, Out], cfg MapConfig, ordered bool) *mapper[In, Out] {
@@ -72,7 +74,7 @@ func (m *mapper[In, Out]) begin(in iter.Seq[In]) {
 func (m *mapper[In, Out]) halt() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.stopped = true
+	m.stopped.Store(true)
 	m.room.Broadcast()
 	m.work.Broadcast()
 	m.result.Broadcast()
@@ -117,7 +119,7 @@ func (m *mapper[In, Out]) feed(in iter.Seq[In]) {
 func (m *mapper[In, Out]) put(item In) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for m.open == m.cfg.Buffer && !m.stopped {
+	for m.open == m.cfg.Buffer && !m.stopped.Load() {
 		m.full = true
 		m.room.Wait()
 		m.full = false
@@ -153,7 +155,7 @@ func (m *mapper[In, Out]) cell() *cell[In, Out] {
 }
 
 // over reports whether nothing more is to be started.
-func (m *mapper[In, Out]) over() bool { return m.stopped || m.failed.Load() != math.MaxInt64 }
+func (m *mapper[In, Out]) over() bool { return m.stopped.Load() || m.failed.Load() != math.MaxInt64 }
 
 // wake makes a worker look into todo, unless one is about to. A worker that leaves something there wakes the next.
 func (m *mapper[In, Out]) wake() {
@@ -166,7 +168,7 @@ func (m *mapper[In, Out]) wake() {
 	case m.workers < m.cfg.Workers:
 		m.workers++
 		m.looking++
-		h := &hand[In, Out]{m: m, quota: 1}
+		h := &hand[In, Out]{m: m}
 		m.wg.Go(h.work)
 	}
 }
@@ -214,14 +216,36 @@ func (m *mapper[In, Out]) collect(batch []*cell[In, Out]) []*cell[In, Out] {
 	}
 	batch = batch[:0]
 	for {
-		for m.out.n > 0 && m.out.first().ready && len(batch) < max(1, m.cfg.Buffer/4) {
+		for m.available() && len(batch) < max(1, m.cfg.Buffer/4) {
 			batch = append(batch, m.out.take())
 		}
-		if len(batch) > 0 || m.stopped || m.ended && m.open == 0 {
+		if len(batch) > 0 || m.stopped.Load() || m.ended && m.open == 0 {
 			return batch
 		}
-		m.awaiting = true
+		// A result that comes before this is found now, and who brings one after it sees that somebody waits.
+		if m.awaiting.Store(true); m.available() {
+			m.awaiting.Store(false)
+			continue
+		}
 		m.result.Wait()
-		m.awaiting = false
+		m.awaiting.Store(false)
 	}
+}
+
+// available reports whether the next result is there, the first of out. Called under mu.
+func (m *mapper[In, Out]) available() bool {
+	if m.ordered {
+		return m.out.n > 0 && m.out.first().ready.Load()
+	}
+	if m.out.n > 0 {
+		return true
+	}
+	var first *cell[In, Out]
+	for c := m.fresh.Swap(nil); c != nil; {
+		c.next, first, c = first, c, c.next
+	}
+	for ; first != nil; first = first.next {
+		m.out.push(first)
+	}
+	return m.out.n > 0
 }
