@@ -11,16 +11,28 @@ func (p *Pool[Req, Resp]) frameOf(ctx context.Context) *frame {
 	return f
 }
 
-// doInside is Do from inside of fn.
-func (p *Pool[Req, Resp]) doInside(ctx context.Context, f *frame, req Req) (Resp, error) {
+// doInside is Do from inside of fn. It reports whether it was that still, after its wait for the place: otherwise nothing has happened.
+func (p *Pool[Req, Resp]) doInside(ctx context.Context, f *frame, req Req) (resp Resp, inside bool, err error) {
 	seat := f.seat()
 	select {
 	case seat <- struct{}{}:
 	case <-ctx.Done():
-		var none Resp
-		return none, context.Cause(ctx)
+		return resp, true, context.Cause(ctx)
+	}
+	if ctx.Err() != nil {
+		<-seat
+		return resp, true, context.Cause(ctx)
 	}
 	p.mu.Lock()
+	// A call that is active under the lock is one that Shutdown and Close wait for still, and then they wait for this one too.
+	if closed := p.closed; closed || !f.active.Load() {
+		p.mu.Unlock()
+		<-seat
+		if closed {
+			err = ErrClosed
+		}
+		return resp, closed, err
+	}
 	p.seq++
 	p.stats.Nested++
 	p.stats.Inside++
@@ -48,7 +60,7 @@ func (p *Pool[Req, Resp]) doInside(ctx context.Context, f *frame, req Req) (Resp
 		<-seat
 	}()
 	p.call(&marked{ctx, child}, req, &out)
-	return out.resp, out.err
+	return out.resp, true, out.err
 }
 
 // enter waits until a Go that found the queue full is in it. caller is the call from which it comes, or nil.
@@ -118,12 +130,14 @@ func (p *Pool[Req, Resp]) runInside(t *task[Req, Resp], f *Future[Resp], seat <-
 	if t.scope == nil {
 		t.scope = &scope{Context: context.Background()}
 	}
-	t.scope.frame = &frame{owner: p}
-	t.scope.frame.active.Store(true)
+	own := &frame{owner: p}
+	own.active.Store(true)
+	t.scope.frame = own
 	p.mu.Unlock()
 
 	var out outcome[Resp]
 	defer func() {
+		own.active.Store(false)
 		p.mu.Lock()
 		p.inside--
 		n := p.settle(t, &out)

@@ -83,7 +83,9 @@ func (p *Pool[Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 		return none, context.Cause(ctx)
 	}
 	if f := p.frameOf(ctx); f != nil {
-		return p.doInside(ctx, f, req)
+		if resp, inside, err := p.doInside(ctx, f, req); inside {
+			return resp, err
+		}
 	}
 	t := p.tasks.Get().(*task[Req, Resp])
 	t.req = req

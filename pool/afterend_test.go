@@ -1,0 +1,131 @@
+package pool_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/scalable-ai/patterns/pool"
+)
+
+// job is a request that is a function.
+type job func(ctx context.Context) error
+
+func runJob(ctx context.Context, j job) (struct{}, error) { return struct{}{}, j(ctx) }
+
+// jobs makes a pool of one place for jobs.
+func jobs(t *testing.T) *pool.Pool[job, struct{}] {
+	t.Helper()
+	p, err := pool.New(runJob, pool.Config{Size: 1})
+	require.NoError(t, err)
+	return p
+}
+
+// A call from inside that waits for the place of a call that has returned meanwhile is like one from outside, and nothing runs after the end.
+func TestInsideAfterEnd(t *testing.T) {
+	for _, how := range []string{"Shutdown", "Close", "neither"} {
+		for _, by := range []string{"Do", "Do inside", "Wait inside"} {
+			t.Run(how+" of "+by, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					p := jobs(t)
+					var (
+						late  = make(chan error, 1)
+						ended atomic.Bool
+						ran   bool
+					)
+					leaves := func(ctx context.Context) error {
+						ctx = context.WithoutCancel(ctx)
+						go func() { _, _ = p.Do(ctx, func(context.Context) error { time.Sleep(20 * ms); return nil }) }()
+						time.Sleep(ms)
+						go func() {
+							_, err := p.Do(ctx, func(context.Context) error {
+								assert.False(t, ended.Load())
+								ran = true
+								time.Sleep(ms)
+								assert.False(t, ended.Load())
+								return nil
+							})
+							late <- err
+						}()
+						time.Sleep(ms)
+						return nil
+					}
+					_, err := p.Do(t.Context(), func(ctx context.Context) error {
+						switch by {
+						case "Do inside":
+							_, err := p.Do(ctx, leaves)
+							return err
+						case "Wait inside":
+							_, err := p.Go(ctx, leaves).Wait(ctx)
+							return err
+						default:
+							return leaves(ctx)
+						}
+					})
+					require.NoError(t, err)
+					switch how {
+					case "Shutdown":
+						require.NoError(t, p.Shutdown(t.Context()))
+					case "Close":
+						require.NoError(t, p.Close())
+					}
+					ended.Store(how != "neither")
+					if err := <-late; how == "neither" {
+						assert.NoError(t, err)
+						assert.True(t, ran)
+					} else {
+						assert.ErrorIs(t, err, pool.ErrClosed)
+						assert.False(t, ran)
+					}
+					require.NoError(t, p.Close())
+					checkBooks(t, p.Stats())
+				})
+			})
+		}
+	}
+}
+
+// After Close nothing is let in from inside.
+func TestInsideAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := jobs(t)
+		inside := make(chan error, 1)
+		go func() {
+			_, _ = p.Do(t.Context(), func(ctx context.Context) error {
+				<-ctx.Done()
+				_, err := p.Do(context.WithoutCancel(ctx), func(context.Context) error { return nil })
+				inside <- err
+				return nil
+			})
+		}()
+		synctest.Wait()
+		require.NoError(t, p.Close())
+		assert.ErrorIs(t, <-inside, pool.ErrClosed)
+		checkBooks(t, p.Stats())
+	})
+}
+
+// When the place becomes free at the moment at which the context ends, the request is not executed.
+func TestInsidePlaceAfterContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := jobs(t)
+		_, err := p.Do(t.Context(), func(ctx context.Context) error {
+			ending := &sleepy{Context: ctx, done: make(chan struct{})}
+			go func() {
+				_, _ = p.Do(ctx, func(context.Context) error { time.Sleep(ms); ending.ended.Store(true); return nil })
+			}()
+			synctest.Wait()
+			_, err := p.Do(ending, func(context.Context) error { t.Error("executed"); return nil })
+			assert.Equal(t, context.Canceled, err)
+			return nil
+		})
+		require.NoError(t, err)
+		require.NoError(t, p.Close())
+		checkBooks(t, p.Stats())
+	})
+}
