@@ -129,3 +129,24 @@ func TestInsidePlaceAfterContext(t *testing.T) {
 		checkBooks(t, p.Stats())
 	})
 }
+
+// Wait from inside does not execute a request whose own context has ended, whether or not the pool has been told.
+func TestWaitInsideAfterContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := jobs(t)
+		_, err := p.Do(t.Context(), func(ctx context.Context) error {
+			ending := &sleepy{Context: context.Background(), done: make(chan struct{})}
+			f := p.Go(ending, func(context.Context) error { t.Error("executed"); return nil })
+			ending.ended.Store(true)
+			_, err := f.Wait(ctx)
+			assert.Equal(t, context.Canceled, err)
+			return nil
+		})
+		require.NoError(t, err)
+		s := p.Stats()
+		assert.EqualValues(t, 1, s.Drops.Cancelled)
+		assert.Zero(t, s.Nested)
+		require.NoError(t, p.Close())
+		checkBooks(t, p.Stats())
+	})
+}

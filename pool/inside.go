@@ -140,11 +140,18 @@ func (p *Pool[Req, Resp]) runInside(t *task[Req, Resp], f *Future[Resp], seat <-
 		own.active.Store(false)
 		p.mu.Lock()
 		p.inside--
+		if out.dropped {
+			p.stats.Nested--
+		}
 		n := p.settle(t, &out)
 		p.checkIdle()
 		p.mu.Unlock()
 		n.give()
 	}()
+	if t.scope.Context.Err() != nil { // as in worker.run
+		out = outcome[Resp]{err: context.Cause(t.scope.Context), dropped: true, over: true}
+		return
+	}
 	p.call(t.scope, t.req, &out)
 }
 
