@@ -73,7 +73,14 @@ func MapReduce[In, Out any](
 	if len(t.parts) == 0 {
 		return none, ErrEmpty
 	}
-	return t.root()
+	var (
+		all  Out
+		err  error
+		root sync.WaitGroup
+	)
+	root.Go(func() { t.root(&all, &err) }) // where Goexit in combine does not end the caller
+	root.Wait()
+	return all, err
 }
 
 // MapReduceKeyed is the classical MapReduce on one machine: fn emits any number of values for each item, each with a key, and the values of each key are
@@ -199,15 +206,16 @@ func (t *tree[T]) meet(at place, part T) (T, bool) {
 }
 
 // root combines what has no sibling: one part at most on each level, those of higher levels on the left.
-func (t *tree[T]) root() (all T, err error) {
+func (t *tree[T]) root(all *T, err *error) {
 	returned := false
 	defer func() {
 		if returned {
 			return
 		}
-		// Not on a goroutine of ours, but whether combine panics here or there should make no difference.
+		var none T
+		*all, *err = none, ErrGoexit
 		if v := recover(); v != nil {
-			err = newPanicError(v)
+			*err = newPanicError(v)
 		}
 	}()
 	first := true
@@ -218,12 +226,11 @@ func (t *tree[T]) root() (all T, err error) {
 			}
 			delete(t.parts, at)
 			if first {
-				all, first = part, false
+				*all, first = part, false
 			} else {
-				all = t.combine(part, all)
+				*all = t.combine(part, *all)
 			}
 		}
 	}
 	returned = true
-	return all, nil
 }

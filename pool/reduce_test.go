@@ -103,14 +103,18 @@ func TestReduceErrors(t *testing.T) {
 			return i, nil
 		}, add, pool.ReduceConfig{Chunk: 7}))
 		var panicked *pool.PanicError
-		for n := 2; n < 9; n++ { // on a worker, or at the end on the caller's goroutine
-			calls := 0
-			assert.ErrorAs(t, reduce(count(n), fine, func(a, b int) int {
-				if calls++; calls == n-1 {
-					panic("no")
-				}
-				return a + b
-			}, pool.ReduceConfig{Workers: 1}), &panicked)
+		for n := 2; n < 9; n++ { // on a worker, or at the end
+			last := func(end func()) error {
+				calls := 0
+				return reduce(count(n), fine, func(a, b int) int {
+					if calls++; calls == n-1 {
+						end()
+					}
+					return a + b
+				}, pool.ReduceConfig{Workers: 1})
+			}
+			assert.ErrorAs(t, last(func() { panic("no") }), &panicked)
+			assert.Equal(t, pool.ErrGoexit, last(runtime.Goexit))
 		}
 		assert.ErrorIs(t, reduce(func(func(int) bool) { panic("no") }, fine, add, pool.ReduceConfig{}), pool.ErrInput)
 		over, cancel := context.WithCancelCause(ctx)
