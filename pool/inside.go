@@ -57,7 +57,7 @@ func (p *Pool[Req, Resp]) doInside(ctx context.Context, f *frame, req Req) (resp
 		}
 		p.checkIdle()
 		p.mu.Unlock()
-		<-seat
+		child.leave(seat)
 	}()
 	p.call(&marked{ctx, child}, req, &out)
 	return out.resp, true, out.err
@@ -107,7 +107,8 @@ func (t *task[Req, Resp]) wait(ctx context.Context, f *Future[Resp]) (Resp, erro
 
 // runInside executes the task of f, if it still waits, on the calling goroutine, which has taken the seat for it.
 func (p *Pool[Req, Resp]) runInside(t *task[Req, Resp], f *Future[Resp], seat <-chan struct{}) {
-	defer func() { <-seat }()
+	var own *frame
+	defer func() { own.leave(seat) }()
 	p.mu.Lock()
 	switch {
 	case t.future != f: // it is over, and t is another's
@@ -130,7 +131,7 @@ func (p *Pool[Req, Resp]) runInside(t *task[Req, Resp], f *Future[Resp], seat <-
 	if t.scope == nil {
 		t.scope = &scope{Context: context.Background()}
 	}
-	own := &frame{owner: p}
+	own = &frame{owner: p}
 	own.active.Store(true)
 	t.scope.frame = own
 	p.mu.Unlock()

@@ -315,31 +315,74 @@ func TestCloseWaitsInside(t *testing.T) {
 	})
 }
 
-// A goroutine that a request has left behind inside does not hold up the next request of that worker.
+// A call from inside that a request has left behind keeps the place: its outcome comes, but the next request waits.
 func TestLeftBehindInside(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := recursive(t, pool.Config{Size: 1}, func(ctx context.Context, p *pool.Pool[int, int], req int) (int, error) {
-			switch req {
-			case 0:
-				time.Sleep(time.Hour)
-			case 1:
-				go func() { _, _ = p.Do(ctx, 0) }()
-				time.Sleep(ms)
-			case 2:
-				return p.Do(ctx, 3)
-			}
-			return req, nil
-		})
+	for _, depth := range []string{"Do", "Do inside", "Wait inside"} {
 		for _, parent := range []context.Context{context.Background(), context.WithValue(context.Background(), key{}, 1)} {
-			start := time.Now()
-			_, err := p.Do(parent, 1)
-			require.NoError(t, err)
-			got, err := p.Do(parent, 2)
-			require.NoError(t, err)
-			assert.Equal(t, 3, got)
-			assert.Equal(t, ms, time.Since(start))
+			synctest.Test(t, func(t *testing.T) {
+				p := jobs(t)
+				running := 0
+				behind := func(ctx context.Context) error {
+					go func() {
+						_, _ = p.Do(ctx, func(context.Context) error {
+							running++
+							time.Sleep(time.Hour)
+							running--
+							return nil
+						})
+					}()
+					time.Sleep(ms)
+					return nil
+				}
+				start := time.Now()
+				for i := range 3 {
+					_, err := p.Do(parent, func(ctx context.Context) error {
+						assert.Zero(t, running)
+						switch depth {
+						case "Do inside":
+							_, err := p.Do(ctx, behind)
+							return err
+						case "Wait inside":
+							_, err := p.Go(ctx, behind).Wait(ctx)
+							return err
+						default:
+							return behind(ctx)
+						}
+					})
+					require.NoError(t, err)
+					assert.Equal(t, time.Duration(i)*time.Hour+ms, time.Since(start))
+				}
+				require.NoError(t, p.Close())
+				assert.Equal(t, 3*time.Hour, time.Since(start))
+				checkBooks(t, p.Stats())
+			})
 		}
+	}
+}
+
+// A call from inside of one that has returned is part of the next one out that has not.
+func TestNextOneOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := jobs(t)
+		_, err := p.Do(t.Context(), func(ctx context.Context) error {
+			late := make(chan error)
+			_, err := p.Do(ctx, func(ctx context.Context) error {
+				ctx = context.WithoutCancel(ctx)
+				go func() { _, _ = p.Do(ctx, func(context.Context) error { time.Sleep(10 * ms); return nil }) }()
+				synctest.Wait()
+				go func() {
+					_, err := p.Do(ctx, func(context.Context) error { return nil })
+					late <- err
+				}()
+				time.Sleep(ms)
+				return nil
+			})
+			require.NoError(t, err)
+			return <-late
+		})
+		require.NoError(t, err)
 		require.NoError(t, p.Close())
+		checkBooks(t, p.Stats())
 	})
 }
 

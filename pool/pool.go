@@ -76,13 +76,18 @@ func New[Req, Resp any](fn Func[Req, Resp], cfg Config) (*Pool[Req, Resp], error
 // A runtime.Goexit in fn ends the goroutine that called Do.
 //
 // A Do from inside of fn with a context that does not come from it is like one from outside: it waits for another worker, and when all
-// workers wait so, they wait until their contexts end. Once fn has returned its context is like any other.
+// workers wait so, they wait until their contexts end. So use the context of the innermost call: a Do inside of an inner call with the context of
+// the outer one waits for the place in which it runs itself, until its context ends.
+//
+// Once fn has returned its context is like any other. But do not keep it for calls of the same pool: that of a request that came with
+// context.Background may be taken for one of the request that its worker executes then. A call from inside that fn leaves behind, in
+// a goroutine, keeps the place: the outcome of the request comes, but its worker takes no other before that call has returned.
 func (p *Pool[Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 	var none Resp
 	if ctx.Err() != nil {
 		return none, context.Cause(ctx)
 	}
-	if f := p.frameOf(ctx); f != nil {
+	for f := p.frameOf(ctx); f != nil; f = p.frameOf(ctx) { // the next one out if that is over
 		if resp, inside, err := p.doInside(ctx, f, req); inside {
 			return resp, err
 		}

@@ -23,6 +23,34 @@ func (f *frame) seat() chan struct{} {
 	return f.place
 }
 
+// vacant reports whether nobody sits in the place of a call that has returned. Who comes later sees that the call is
+// not active, and leaves it.
+func (f *frame) vacant() bool {
+	if !f.used.Load() {
+		return true
+	}
+	select {
+	case f.seat() <- struct{}{}:
+		<-f.place
+		return true
+	default:
+		return false
+	}
+}
+
+// leave gives back the place in which a call from inside ran, f, as soon as it has left nobody behind in there.
+func (f *frame) leave(seat <-chan struct{}) {
+	if f == nil || f.vacant() {
+		<-seat
+		return
+	}
+	go func() {
+		f.seat() <- struct{}{}
+		<-f.place // for others who wait there, to find that the call is not active
+		<-seat
+	}()
+}
+
 // marked is a context with the mark of a call, as long as that has not returned.
 type marked struct {
 	context.Context

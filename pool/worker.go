@@ -112,37 +112,37 @@ const (
 // turn settles the worker's task, if it has one, and takes the next. last says whether to give up if there is none.
 func (w *worker[Req, Resp]) turn(last bool) turn {
 	p, t := w.pool, w.task
-	var now time.Duration
+	var n notice
 	if t != nil {
+		var seat chan struct{}
 		if w.frame.used.Load() {
-			// A goroutine that the call has left behind may sit there still.
 			w.frame.active.Store(false)
+			if !w.frame.vacant() {
+				seat = w.frame.seat()
+			}
 			w.newFrame()
 		}
 		if w.scope != nil && w.scope.kept.Load() {
 			w.scope = nil
 		}
+		var now time.Duration
 		if t.arrived > 0 {
 			now = p.now()
 		}
-	}
-	var n notice
-	p.mu.Lock()
-	if t != nil {
+		p.mu.Lock()
+		n = w.settle(now)
+		if seat != nil {
+			// A goroutine that the call has left behind sits there still: the outcome can go, but not the place.
+			p.mu.Unlock()
+			n.give()
+			n = notice{}
+			seat <- struct{}{}
+			<-seat
+			p.mu.Lock()
+		}
 		p.busy--
-		if t.arrived > 0 && !w.out.dropped {
-			p.stats.Timed++
-			p.stats.QueueWait += w.started - t.arrived
-			p.stats.RunTime += now - w.started
-		}
-		if t.scope == w.scope && t.state == stateLeft {
-			w.scope = nil // it is about to be cancelled
-		}
-		n = p.settle(t, &w.out)
-		if n.scope == w.scope {
-			n.scope = nil
-		}
-		w.out.clear()
+	} else {
+		p.mu.Lock()
 	}
 	if w.looking {
 		w.looking = false
@@ -187,6 +187,26 @@ func (w *worker[Req, Resp]) turn(last bool) turn {
 		gone.end(endCanceled, true)
 	}
 	return found
+}
+
+// settle gives the worker's task its outcome. Called under mu.
+func (w *worker[Req, Resp]) settle(now time.Duration) notice {
+	p, t := w.pool, w.task
+	if t.arrived > 0 && !w.out.dropped {
+		p.stats.Timed++
+		p.stats.QueueWait += w.started - t.arrived
+		p.stats.RunTime += now - w.started
+	}
+	if t.scope == w.scope && t.state == stateLeft {
+		w.scope = nil // it is about to be cancelled
+	}
+	n := p.settle(t, &w.out)
+	if n.scope == w.scope {
+		n.scope = nil
+	}
+	w.out.clear()
+	w.task = nil
+	return n
 }
 
 // adopt gives a task that the worker has taken its context. Called under mu.
