@@ -150,3 +150,33 @@ func TestWaitInsideAfterContext(t *testing.T) {
 		checkBooks(t, p.Stats())
 	})
 }
+
+// slow is a context that takes a second to say how its end is told.
+type slow struct{ context.Context }
+
+func (s slow) Done() <-chan struct{} {
+	time.Sleep(time.Second)
+	return s.Context.Done()
+}
+
+// A Go from inside of a call that returns meanwhile is not let in after Shutdown.
+func TestGoInsideAfterShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := jobs(t)
+		late := make(chan error)
+		_, err := p.Do(t.Context(), func(ctx context.Context) error {
+			go func() {
+				f := p.Go(slow{context.WithoutCancel(ctx)}, func(context.Context) error { t.Error("executed"); return nil })
+				_, err := f.Wait(context.Background())
+				late <- err
+			}()
+			time.Sleep(ms)
+			return nil
+		})
+		require.NoError(t, err)
+		require.NoError(t, p.Shutdown(t.Context()))
+		assert.ErrorIs(t, <-late, pool.ErrClosed)
+		require.NoError(t, p.Close())
+		checkBooks(t, p.Stats())
+	})
+}

@@ -66,6 +66,8 @@ func (c MapConfig) withDefaults() (MapConfig, error) {
 // The input is consumed on a goroutine of its own, so by one goroutine only, which is not that of the caller, and it is read up to
 // Buffer items ahead. fn is called on other goroutines. Its context is derived from ctx, ends with the range, and is meant
 // for the time of the call. Items are begun in the order of the input, and a result can be consumed as soon as it and, for Map, those before it are there.
+// So fn may wait for what the consumption of earlier results releases; but with Map and several workers an item that comes later may
+// get that first, and then both wait for ever.
 //
 // # Errors
 //

@@ -172,7 +172,7 @@ func (p *Pool[Req, Resp]) Go(ctx context.Context, req Req) *Future[Resp] {
 	if own != nil {
 		t.scope, t.stop = own, stop
 	}
-	evicted, err := p.admit(t, from != nil)
+	evicted, err := p.admit(t, from != nil && from.active.Load())
 	if err != nil {
 		f.fail(err)
 		p.release(t)
