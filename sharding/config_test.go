@@ -79,7 +79,7 @@ func TestBadSizes(t *testing.T) {
 
 // A weight that is so small that the node would be left out is an error, not a node that gets nothing.
 func TestWeightsThatRoundToNothing(t *testing.T) {
-	nodes := []sharding.Node{{Name: "large", Weight: 1000}, {Name: "small", Weight: 0.001}}
+	nodes := []sharding.Node{{Name: "large", Weight: 1000}, {Name: "small", Weight: 2 * sharding.MinWeight}}
 	for _, like := range allPlacements(t, makeNodes(1)) {
 		_, err := rebuilt(like, nodes)
 		if placementName(like) == "Maglev" {

@@ -22,7 +22,7 @@
 // The fullest of 1,000 nodes of equal weight has this much of the mean, with the default sizes
 // (go test -run BalanceOfThousandNodes -v ./sharding):
 //
-//	Rendezvous 1.15   Ring 1.21   Maglev 1.01   Table 1.04   Jump 1.00
+//	Rendezvous 1.14   Ring 1.21   Maglev 1.01   Table 1.04   Jump 1.00
 //
 // Names decide, not addresses of memory or positions in a list (but for Jump). A node that comes back under its name gets its old keys
 // back. Weights are capacities relative to each other; a weight that would get nothing is an error.

@@ -53,7 +53,7 @@ func ExampleDiff() {
 	// gpu-1 -> gpu-4 5.0%
 	// gpu-2 -> gpu-4 5.0%
 	// gpu-3 -> gpu-4 5.0%
-	// moved 19.99%, minimum 19.99%
+	// moved 19.97%, minimum 19.97%
 	// user:42 moves: false
 }
 
@@ -187,7 +187,7 @@ func ExampleRamp() {
 	}
 	// Output:
 	// after 0s: 3.2% of the keys
-	// after 20s: 11.8% of the keys
+	// after 20s: 11.9% of the keys
 	// after 40s: 18.9% of the keys
 	// after 1m0s: 25.0% of the keys
 }

@@ -37,18 +37,51 @@ func naiveLog2(v uint64) uint64 {
 	return whole<<24 + frac
 }
 
+func naiveMix(v uint64) uint64 {
+	v = (v ^ v>>30) * 0xbf58476d1ce4e5b9
+	v = (v ^ v>>27) * 0x94d049bb133111eb
+	return v ^ v>>31
+}
+
+// naiveRanks are the ranks of the slots for a node.
+func naiveRanks(name string, slots uint64) []uint64 {
+	a := uint64(1)
+	for a*a < slots {
+		a++
+	}
+	b, key := (slots+a-1)/a, seededHash(name, 0)
+	f := func(i, n uint64) uint64 {
+		hi, _ := bits.Mul64(naiveMix(key+i*0x9e3779b97f4a7c15), n)
+		return hi
+	}
+	ranks := make([]uint64, slots)
+	for rank := range slots {
+		x := rank
+		for again := true; again; again = x >= slots {
+			l, r := x/b, x%b
+			l = (l + f(4*r+1, a)) % a
+			r = (r + f(4*l+2, b)) % b
+			l = (l + f(4*r+3, a)) % a
+			r = (r + f(4*l+4, b)) % b
+			x = l*b + r
+		}
+		ranks[x] = rank
+	}
+	return ranks
+}
+
 // naiveRendezvousTable scores every node for every slot.
 func naiveRendezvousTable(nodes []sharding.Node, slots uint64) []string {
 	table := make([]string, slots)
+	ranks := map[string][]uint64{}
+	for _, n := range nodes {
+		ranks[n.Name] = naiveRanks(n.Name, slots)
+	}
 	for slot := range table {
 		var best sharding.Node
 		var bestTime, bestWeight uint64
 		for _, n := range nodes {
-			at, skip := seededHash(n.Name, 0)%slots, seededHash(n.Name, 1)%(slots-1)+1
-			rank := uint64(0)
-			for ; at != uint64(slot); rank++ {
-				at = (at + skip) % slots
-			}
+			rank := ranks[n.Name][slot]
 			time := naiveLog2(2*slots) - naiveLog2(2*(slots-rank)-1)
 			weight := uint64(n.Weight * 65536)
 			ours, theirs := time*bestWeight, bestTime*weight
