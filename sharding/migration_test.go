@@ -154,6 +154,72 @@ func TestMigrationFailures(t *testing.T) {
 	assert.True(t, found)
 }
 
+// That a key is absent is known only if neither owner has failed; and an error comes back as it is.
+func TestMigrationReadThatOneOwnerFails(t *testing.T) {
+	m, key, _ := newMigration(t)
+	_, to, _ := m.Route(key)
+	boom := errors.New("boom")
+	for _, newFails := range []bool{true, false} {
+		found, err := m.Read(t.Context(), key, func(_ context.Context, n sharding.Node) (bool, error) {
+			if (n == to) == newFails {
+				return false, boom
+			}
+			return false, nil
+		})
+		assert.False(t, found)
+		assert.True(t, err == boom, "%v, the new owner fails: %v", err, newFails) //nolint:errorlint // the same error, not one that wraps it
+	}
+}
+
+func TestMigrationReadCancelledWithinACall(t *testing.T) {
+	m, key, stays := newMigration(t)
+	why := errors.New("why")
+	for name, c := range map[string]struct {
+		key  uint64
+		last int // the call during which the context ends
+	}{"no fallback": {stays, 1}, "new owner": {key, 1}, "old owner": {key, 2}} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		calls := 0
+		_, err := m.Read(ctx, c.key, func(ctx context.Context, _ sharding.Node) (bool, error) {
+			if calls++; calls == c.last {
+				cancel(why)
+			}
+			return false, ctx.Err()
+		})
+		assert.Equal(t, why, err, name)
+		assert.Equal(t, c.last, calls, name)
+	}
+}
+
+// Between the two phases of the end reads ask the new owner only, while writes go to both.
+func TestMigrationEndsInTwoPhases(t *testing.T) {
+	for _, all := range []bool{false, true} {
+		m, key, _ := newMigration(t)
+		from, to, _ := m.Route(key)
+		s, ctx := newStore(), t.Context()
+		require.NoError(t, s.set(from, key, 1, false))
+		if all {
+			m.FinishAllReads()
+		} else {
+			require.NoError(t, m.FinishReads(from.Name, to.Name))
+			require.ErrorIs(t, m.FinishReads(to.Name, from.Name), sharding.ErrName)
+		}
+		_, found, err := s.read(ctx, m, key)
+		require.NoError(t, err)
+		assert.False(t, found, "the old owner was read")
+		require.NoError(t, s.write(ctx, m, key, 2))
+		v, _, _ := s.get(from, key)
+		assert.Equal(t, 2, v, "the old owner was not written to")
+		_, _, moving := m.Route(key)
+		assert.True(t, moving)
+		assert.Positive(t, m.Stats().Left)
+		assert.Zero(t, m.Stats().Fallbacks)
+		m.FinishAll()
+		_, _, moving = m.Route(key)
+		assert.False(t, moving)
+	}
+}
+
 func TestMigrationCancelled(t *testing.T) {
 	m, key, _ := newMigration(t)
 	why := errors.New("why")
