@@ -21,9 +21,10 @@ type BoundedConfig struct {
 }
 
 // Bounded sends a request to the owner of its key, unless that has too much in flight already: then to the next in the order of preference that has
-// not. It is consistent hashing with bounded loads (Mirrokni, Thorup and Zadimoghaddam, SODA 2018), applied to live load. At the moment
-// when a request is let in, its own included, no node has more in flight than ceil(Factor·average), where the average is in proportion
-// to the weights.
+// not. It is consistent hashing with bounded loads (Mirrokni, Thorup and Zadimoghaddam, SODA 2018), applied to live load. When a
+// request is let in, the node it is sent to has then no more than ceil(Factor·average) in flight, itself included, where the average is that of the
+// moment and in proportion to the weights. The bound falls as other requests end, so a node can be over it for a while; a node over the bound gets
+// nothing until it is below.
 //
 // It is for work that any node can do and the owner does best: one with the key in its cache, or the adapter loaded. It is safe
 // for concurrent use, has no goroutine, and Acquire does not allocate as long as the owner has room.
@@ -132,7 +133,8 @@ func (l Lease) Release() {
 }
 
 // Acquire finds a node for a request for the key with that hash, and counts it as in flight there until the lease is released. There is
-// always one, for the node with the least load for its weight is below the bound.
+// always one, for the node with the least load for its weight is below the bound. If Owners of a custom placement leaves nodes out, and those that it
+// names have no room, it is any other node.
 func (b *Bounded) Acquire(hash uint64) Lease {
 	for {
 		b.mu.Lock()
@@ -140,9 +142,14 @@ func (b *Bounded) Acquire(hash uint64) Lease {
 		b.mu.Unlock()
 		// The placement may be anyone's, so it is asked without the lock.
 		owner := [1]int{s.placement.Owner(hash)}
-		lease, ok, stale := b.try(s, owner[:])
+		lease, ok, stale := b.try(s, owner[0], owner[:])
 		for k := 8; !ok && !stale; k *= 4 {
-			lease, ok, stale = b.try(s, s.placement.Owners(make([]int, 0, k), hash, k))
+			k = min(k, len(s.nodes))
+			lease, ok, stale = b.try(s, owner[0], s.placement.Owners(make([]int, 0, k), hash, k))
+			if k == len(s.nodes) && !ok && !stale {
+				lease, ok, stale = b.try(s, owner[0], s.all(hash))
+				break
+			}
 		}
 		if ok {
 			return lease
@@ -150,14 +157,26 @@ func (b *Bounded) Acquire(hash uint64) Lease {
 	}
 }
 
+// all are all nodes, from some node on. They are for a placement whose Owners leaves nodes out, and for when loads have changed since it was asked.
+func (s *boundedState) all(hash uint64) []int {
+	nodes, first := make([]int, len(s.nodes)), slotOf(mix(hash), uint64(len(s.nodes)))
+	for i := range nodes {
+		nodes[i] = (int(first) + i) % len(nodes)
+	}
+	return nodes
+}
+
 // try takes the first of the candidates that has room. It reports whether the placement is not the current one any more.
-func (b *Bounded) try(s *boundedState, candidates []int) (lease Lease, ok, stale bool) {
+func (b *Bounded) try(s *boundedState, owner int, candidates []int) (lease Lease, ok, stale bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.state != s {
 		return Lease{}, false, true
 	}
-	for i, node := range candidates {
+	for _, node := range candidates {
+		if node < 0 || node >= len(s.nodes) {
+			continue // a custom placement's mistake
+		}
 		l := s.loads[node]
 		if l.n >= b.bound(s, node, b.total+1) {
 			continue
@@ -165,7 +184,7 @@ func (b *Bounded) try(s *boundedState, candidates []int) (lease Lease, ok, stale
 		l.n++
 		b.total++
 		b.acquired++
-		if i > 0 {
+		if node != owner {
 			b.displaced++
 		}
 		return Lease{s.nodes[node], b, l}, true, false

@@ -113,6 +113,20 @@ func TestBoundedPlacementChangesWhileItIsAsked(t *testing.T) {
 	assert.Equal(t, 1, b.Stats().InFlight)
 }
 
+// A custom placement may name fewer nodes than there are, or none that exists: a request finds its place all the same.
+func TestBoundedWithAPlacementThatLeavesNodesOut(t *testing.T) {
+	p := allPlacements(t, makeNodes(20))[0]
+	for _, owner := range []int{3, -1, 20} {
+		b := newBounded(t, astray{p, owner}, 1)
+		for range 100 {
+			b.Acquire(7)
+		}
+		for _, n := range b.Stats().Nodes {
+			assert.Equal(t, 5, n.InFlight)
+		}
+	}
+}
+
 func TestBoundedReleaseTwice(t *testing.T) {
 	b := newBounded(t, allPlacements(t, makeNodes(2))[0], 0)
 	l := b.Acquire(1)

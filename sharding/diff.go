@@ -3,7 +3,9 @@ package sharding
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
+	"reflect"
 	"slices"
 )
 
@@ -34,7 +36,8 @@ type Plan struct {
 }
 
 // Diff is the plan to get from one placement to another. For Jump the shares are those of the algorithm's theory. It takes time in proportion to the
-// slots or points, or to the square of the number of nodes for Jump. A nil placement or one without nodes is an error.
+// slots or points, or to the square of the number of nodes for Jump. A placement that is nil or
+// has no nodes is ErrNoNodes; a custom one whose Owner is found to be no index of a node is an error too.
 func Diff(before, after Placement) (*Plan, error) {
 	if err := errors.Join(checkPlacement(before), checkPlacement(after)); err != nil {
 		return nil, err
@@ -47,15 +50,21 @@ func Diff(before, after Placement) (*Plan, error) {
 	}
 	if !d.exact(before, after) {
 		d.plan.Exact = false
-		for i := range samples {
-			d.add(before.Owner(sample(i)), after.Owner(sample(i)), 1.0/samples)
+		if err := d.sample(before, after); err != nil {
+			return nil, err
 		}
 	}
 	return d.finish(), nil
 }
 
 func checkPlacement(p Placement) error {
-	if p == nil || len(p.Nodes()) == 0 {
+	if p == nil {
+		return ErrNoNodes
+	}
+	if v := reflect.ValueOf(p); v.Kind() == reflect.Pointer && v.IsNil() {
+		return ErrNoNodes
+	}
+	if len(p.Nodes()) == 0 {
 		return ErrNoNodes
 	}
 	return nil
@@ -95,13 +104,25 @@ func (d *differ) exact(before, after Placement) bool {
 			}
 			return true
 		}
-	case spanned:
-		if after, ok := after.(spanned); ok {
-			d.addSpans(before.spans(), after.spans())
-			return true
-		}
 	}
-	return false
+	from, ok := spansOf(before)
+	to, also := spansOf(after)
+	if ok && also {
+		d.addSpans(from, to)
+	}
+	return ok && also
+}
+
+// sample adds up a sample of the hashes.
+func (d *differ) sample(before, after Placement) error {
+	for i := range samples {
+		from, to := before.Owner(sample(i)), after.Owner(sample(i))
+		if from < 0 || from >= len(d.before) || to < 0 || to >= len(d.after) {
+			return fmt.Errorf("sharding: the owner of hash %d is node %d of %d before and %d of %d after", sample(i), from, len(d.before), to, len(d.after))
+		}
+		d.add(from, to, 1.0/samples)
+	}
+	return nil
 }
 
 // addJump adds what happens between two numbers of buckets: of the larger number each bucket has the same share. The buckets that the smaller one

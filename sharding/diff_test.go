@@ -110,6 +110,50 @@ func TestDiffOfNothing(t *testing.T) {
 	require.ErrorIs(t, err, sharding.ErrNoNodes)
 }
 
+// pinned embeds a placement of this package and decides itself.
+type pinned struct{ *sharding.Ring }
+
+func (p pinned) Owner(uint64) int { return 2 }
+
+func TestAnEmbeddedPlacementIsAskedItself(t *testing.T) {
+	ring := rebuild(t, (*sharding.Ring)(nil), makeNodes(4)).(*sharding.Ring)
+	assert.InDeltaSlice(t, []float64{0, 0, 1, 0}, sharding.Shares(pinned{ring}), 1e-9)
+	plan, err := sharding.Diff(ring, pinned{ring})
+	require.NoError(t, err)
+	assert.False(t, plan.Exact)
+	assert.InDelta(t, 1-sharding.Shares(ring)[2], plan.Moved, 0.003)
+}
+
+// astray has an owner that does not exist, and names no others.
+type astray struct {
+	sharding.Placement
+	owner int
+}
+
+func (a astray) Owner(uint64) int { return a.owner }
+
+func (a astray) Owners(dst []int, _ uint64, _ int) []int { return append(dst, a.owner) }
+
+func TestPlacementsThatAreNone(t *testing.T) {
+	p := allPlacements(t, makeNodes(2))[0]
+	for _, none := range []sharding.Placement{
+		nil, (*sharding.Ring)(nil), (*sharding.Rendezvous)(nil), (*sharding.Maglev)(nil), (*sharding.Jump)(nil), (*sharding.Table)(nil), &sharding.Ring{},
+	} {
+		_, err := sharding.Diff(p, none)
+		require.ErrorIs(t, err, sharding.ErrNoNodes)
+		_, err = sharding.NewBounded(none, sharding.BoundedConfig{})
+		require.ErrorIs(t, err, sharding.ErrNoNodes)
+		assert.Empty(t, sharding.Shares(none))
+	}
+	for _, owner := range []int{-1, 2} {
+		_, err := sharding.Diff(p, astray{p, owner})
+		require.ErrorContains(t, err, "the owner of hash")
+		_, err = sharding.Diff(astray{p, owner}, p)
+		require.ErrorContains(t, err, "the owner of hash")
+		assert.Equal(t, []float64{0, 0}, sharding.Shares(astray{p, owner}))
+	}
+}
+
 func TestShares(t *testing.T) {
 	keys := testKeys(100_000)
 	for _, p := range allPlacements(t, makeNodes(7)) {

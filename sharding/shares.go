@@ -11,10 +11,18 @@ type span struct {
 	owner int
 }
 
-// spanned are the placements that divide the hashes into ranges.
-type spanned interface {
-	Placement
-	spans() []span
+// spansOf are the ranges of a placement that divides the hashes into ranges. It asks for the types themselves: one that embeds them
+// may have an Owner of its own.
+func spansOf(p Placement) (spans []span, ok bool) {
+	switch p := p.(type) {
+	case *Ring:
+		return p.spans(), true
+	case *Rendezvous:
+		return slotSpans(p.owners), true
+	case *Table:
+		return slotSpans(p.owners), true
+	}
+	return nil, false
 }
 
 func (r *Ring) spans() []span {
@@ -24,10 +32,6 @@ func (r *Ring) spans() []span {
 	}
 	return append(spans, span{math.MaxUint64, int(r.owners[0])})
 }
-
-func (r *Rendezvous) spans() []span { return slotSpans(r.owners) }
-
-func (t *Table) spans() []span { return slotSpans(t.owners) }
 
 // slotSpans are the ranges of hashes of the slots, see slotOf.
 func slotSpans(owners []uint16) []span {
@@ -58,8 +62,12 @@ const samples = 1 << 20
 func sample(i int) uint64 { return mix(uint64(i+1) * 0x9e3779b97f4a7c15) }
 
 // Shares are the parts of all hashes that the nodes own, by index; their sum is 1. They are exact for the placements of this package, and
-// otherwise found from 2^20 hashes, which leaves an error of about a thousandth.
+// otherwise found from 2^20 hashes, which leaves an error of about a thousandth. Hashes whose Owner is no index of a node count for none. A
+// placement that is nil or has no nodes has no shares.
 func Shares(p Placement) []float64 {
+	if checkPlacement(p) != nil {
+		return nil
+	}
 	shares := make([]float64, len(p.Nodes()))
 	switch p := p.(type) {
 	case *Jump:
@@ -70,24 +78,32 @@ func Shares(p Placement) []float64 {
 		for i, count := range p.counts(p.owners) {
 			shares[i] = float64(count) / float64(len(p.owners))
 		}
-	case spanned:
-		first := uint64(0)
-		for _, s := range p.spans() {
-			// Two points of a ring can be at the same place; the second has nothing then.
-			if s.last >= first {
-				shares[s.owner] += share(first, s.last)
-				first = s.last + 1
-			}
-			if s.last == math.MaxUint64 {
-				break
-			}
-		}
 	default:
+		if spans, ok := spansOf(p); ok {
+			addSpanShares(shares, spans)
+			break
+		}
 		for i := range samples {
-			shares[p.Owner(sample(i))] += 1.0 / samples
+			if owner := p.Owner(sample(i)); owner >= 0 && owner < len(shares) {
+				shares[owner] += 1.0 / samples
+			}
 		}
 	}
 	return shares
+}
+
+func addSpanShares(shares []float64, spans []span) {
+	first := uint64(0)
+	for _, s := range spans {
+		// Two points of a ring can be at the same place; the second has nothing then.
+		if s.last >= first {
+			shares[s.owner] += share(first, s.last)
+			first = s.last + 1
+		}
+		if s.last == math.MaxUint64 {
+			return
+		}
+	}
 }
 
 // Balance is the largest load in relation to the mean, weights considered: 1 is perfectly even, 1.2 means that the node
