@@ -147,7 +147,7 @@ func (b *Bounded) Acquire(hash uint64) Lease {
 			k = min(k, len(s.nodes))
 			lease, ok, stale = b.try(s, owner[0], s.placement.Owners(make([]int, 0, k), hash, k))
 			if k == len(s.nodes) && !ok && !stale {
-				lease, ok, stale = b.try(s, owner[0], s.all(hash))
+				lease, ok, _ = b.try(s, owner[0], s.all(hash))
 				break
 			}
 		}

@@ -30,9 +30,10 @@ func TestBadNodes(t *testing.T) {
 		{node(math.Inf(-1)), sharding.ErrWeight, "-Inf"},
 		{node(1e300), sharding.ErrWeight, "1e+300"},
 		{node(sharding.MaxWeight + 1), sharding.ErrWeight, "65537"},
-		{node(sharding.MinWeight / 3), sharding.ErrWeight, "rounds to nothing"},
-		{node(math.SmallestNonzeroFloat64), sharding.ErrWeight, "rounds to nothing"},
-		{make([]sharding.Node, sharding.MaxNodes+1), nil, "are more than MaxNodes"},
+		{node(math.Nextafter(sharding.MinWeight, 0)), sharding.ErrWeight, "which is not from"},
+		{node(sharding.MinWeight / 3), sharding.ErrWeight, "which is not from"},
+		{node(math.SmallestNonzeroFloat64), sharding.ErrWeight, "which is not from"},
+		{make([]sharding.Node, sharding.MaxNodes+1), sharding.ErrSize, "are more than MaxNodes"},
 	} {
 		for _, like := range allPlacements(t, makeNodes(1)) {
 			_, err := rebuilt(like, c.nodes)
@@ -197,6 +198,15 @@ func TestRamp(t *testing.T) {
 	}
 	var zero sharding.Ramp
 	assert.Equal(t, 1.0, zero.Up(0))
+	assert.Equal(t, 1.0, zero.Up(-1))
+	r, err = sharding.NewRamp(sharding.RampConfig{Duration: 100 * time.Second, Steps: 100})
+	require.NoError(t, err)
+	for i := range 101 {
+		assert.InDelta(t, 1-float64(i)/100, r.Down(time.Duration(i)*time.Second), 1e-12, "after %d s", i)
+	}
+	r, err = sharding.NewRamp(sharding.RampConfig{Duration: math.MaxInt64, Steps: math.MaxInt})
+	require.NoError(t, err)
+	assert.InDelta(t, 0.5, r.Down(math.MaxInt64/2), 1e-6)
 	for _, cfg := range []sharding.RampConfig{
 		{}, {Duration: -1}, {Duration: 1, Steps: -1}, {Duration: 1, Floor: -0.1}, {Duration: 1, Floor: 1.1}, {Duration: 1, Floor: math.NaN()},
 	} {

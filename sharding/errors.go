@@ -14,7 +14,8 @@ var (
 	// get nothing; and by Jump for weights that differ.
 	ErrWeight = errors.New("sharding: bad weight")
 
-	// ErrSize is returned for a table or a ring that is too small for its nodes, too large, or not a prime number where it must be.
+	// ErrSize is returned for a table or a ring that is too small for its nodes, too large, not a prime number where it must be, and
+	// for more than MaxNodes nodes.
 	ErrSize = errors.New("sharding: bad size")
 
 	// ErrKeyType is returned for a type of keys that has no stable hash; see [NewHasher].

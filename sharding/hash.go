@@ -80,6 +80,8 @@ type leaf struct {
 // maxLeaves bounds how many leaves a key may have.
 const maxLeaves = 1024
 
+const tooManyLeaves = "has more than 1024 strings, numbers and arrays of bytes"
+
 // NewHasher makes the stable hash of a type: of those that [Hash] takes, with the same results; of bool; and of structs and arrays of all
 // these, nested as you like. The function does not allocate and is safe for concurrent use.
 //
@@ -92,8 +94,8 @@ const maxLeaves = 1024
 func NewHasher[K any]() (func(K) uint64, error) {
 	typ := reflect.TypeFor[K]()
 	leaves, bad := leavesOf(nil, typ, 0)
-	if bad != nil {
-		return nil, fmt.Errorf("%w: %v holds a %v", ErrKeyType, typ, bad)
+	if bad != "" {
+		return nil, fmt.Errorf("%w: %v %s", ErrKeyType, typ, bad)
 	}
 	if kind := typ.Kind(); kind != reflect.Struct && kind != reflect.Array {
 		return func(key K) uint64 { return hashLeaf(kind, unsafe.Pointer(&key)) }, nil
@@ -101,38 +103,58 @@ func NewHasher[K any]() (func(K) uint64, error) {
 	return func(key K) uint64 { return hashLeaves(leaves, unsafe.Pointer(&key)) }, nil
 }
 
-// leavesOf appends the leaves of a type to the list, or returns the type in it that has no stable hash.
-func leavesOf(leaves []leaf, typ reflect.Type, offset uintptr) (_ []leaf, bad reflect.Type) {
-	switch kind := typ.Kind(); kind {
+// leavesOf appends the leaves of a type to the list, or says what about it has no stable hash.
+func leavesOf(leaves []leaf, typ reflect.Type, offset uintptr) (_ []leaf, bad string) {
+	one := leaf{offset: offset, kind: typ.Kind()}
+	switch typ.Kind() {
 	case reflect.Struct:
 		for i := range typ.NumField() {
-			if f := typ.Field(i); f.Name != "_" && bad == nil {
+			if f := typ.Field(i); f.Name != "_" && bad == "" {
 				leaves, bad = leavesOf(leaves, f.Type, offset+f.Offset)
 			}
 		}
 		return leaves, bad
 	case reflect.Array:
-		if typ.Elem().Kind() == reflect.Uint8 {
-			return append(leaves, leaf{offset, kind, typ.Size()}), nil
+		if typ.Elem().Kind() != reflect.Uint8 {
+			return elementLeaves(leaves, typ, offset)
 		}
-		for i := 0; i < typ.Len() && bad == nil; i++ {
-			leaves, bad = leavesOf(leaves, typ.Elem(), offset+uintptr(i)*typ.Elem().Size())
-		}
-		return leaves, bad
+		one.size = typ.Size()
 	case reflect.Slice:
 		if typ.Elem().Kind() != reflect.Uint8 {
-			return nil, typ
+			return nil, fmt.Sprint("holds a ", typ)
 		}
 	case reflect.String, reflect.Bool,
 		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
 	default:
-		return nil, typ
+		return nil, fmt.Sprint("holds a ", typ)
 	}
 	if len(leaves) == maxLeaves {
-		return nil, typ
+		return nil, tooManyLeaves
 	}
-	return append(leaves, leaf{offset, typ.Kind(), 0}), nil
+	return append(leaves, one), ""
+}
+
+// elementLeaves appends the leaves of an array's elements. An array can have more elements than could be counted in a lifetime: those that
+// have no leaves take no memory either.
+func elementLeaves(leaves []leaf, typ reflect.Type, offset uintptr) (_ []leaf, bad string) {
+	if typ.Len() == 0 {
+		return leaves, ""
+	}
+	first, bad := leavesOf(nil, typ.Elem(), offset)
+	if bad != "" || len(first) == 0 {
+		return leaves, bad
+	}
+	if typ.Len() > (maxLeaves-len(leaves))/len(first) {
+		return nil, tooManyLeaves
+	}
+	for i := range typ.Len() {
+		for _, l := range first {
+			l.offset += uintptr(i) * typ.Elem().Size()
+			leaves = append(leaves, l)
+		}
+	}
+	return leaves, ""
 }
 
 // hashLeaves hashes the leaves of the key at p.

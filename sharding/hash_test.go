@@ -110,6 +110,26 @@ func TestHasherRejectsWhatIsNotStable(t *testing.T) {
 	assert.ErrorContains(t, err, "struct { F float32 } holds a float32")
 }
 
+func TestHasherBoundsTheLeaves(t *testing.T) {
+	tooMany := func(_ any, err error) {
+		t.Helper()
+		require.ErrorIs(t, err, sharding.ErrKeyType)
+		assert.ErrorContains(t, err, "has more than 1024")
+	}
+	tooMany(sharding.NewHasher[[1025]int]())
+	tooMany(sharding.NewHasher[[1025][1]byte]())
+	tooMany(sharding.NewHasher[[513][2]uuid]())
+	tooMany(sharding.NewHasher[struct {
+		A [1024]int
+		B uuid
+	}]())
+	most := hasher[[1024][1]byte](t)
+	assert.Equal(t, xxhash.Sum64(make([]byte, 1024)), most([1024][1]byte{}))
+	// Elements without leaves are as many as you like, and take no time.
+	nothing := hasher[[1 << 30][1 << 30]struct{}](t)
+	assert.Equal(t, xxhash.Sum64(nil), nothing([1 << 30][1 << 30]struct{}{}))
+}
+
 // What is between the fields does not count.
 func TestHashIgnoresPadding(t *testing.T) {
 	type padded struct {

@@ -19,7 +19,8 @@ const (
 	MaxWeight = 65536.0
 )
 
-// MaxNodes is the most nodes that a placement may have.
+// MaxNodes is the most nodes that a placement may have. A table with its default number of slots has not enough of them for so many: Table
+// needs one for each node, and Rendezvous gives a node none by chance, which is an error, if there are fewer than about twenty for each.
 const MaxNodes = 1 << 16
 
 // Node is a member of a cluster.
@@ -89,7 +90,7 @@ func newCluster(nodes []Node, ordered bool) (cluster, error) {
 		return c, ErrNoNodes
 	}
 	if len(nodes) > MaxNodes {
-		return c, fmt.Errorf("sharding: %d nodes are more than MaxNodes, %d", len(nodes), MaxNodes)
+		return c, fmt.Errorf("%w: %d nodes are more than MaxNodes, %d", ErrSize, len(nodes), MaxNodes)
 	}
 	if !ordered {
 		slices.SortStableFunc(c.nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
@@ -128,14 +129,10 @@ func newCluster(nodes []Node, ordered bool) (cluster, error) {
 
 // weightUnits is the weight in whole units of MinWeight: placements calculate in integers, so that they are the same on each machine.
 func weightUnits(n Node) (uint64, error) {
-	if !(n.Weight > 0 && n.Weight <= MaxWeight) { // so that a NaN is an error
+	if !(n.Weight >= MinWeight && n.Weight <= MaxWeight) { // so that a NaN is an error
 		return 0, fmt.Errorf("%w: node %q has %v, which is not from %v to %v", ErrWeight, n.Name, n.Weight, MinWeight, MaxWeight)
 	}
-	units := uint64(math.RoundToEven(n.Weight / MinWeight))
-	if units == 0 {
-		return 0, fmt.Errorf("%w: node %q has %v, which rounds to nothing", ErrWeight, n.Name, n.Weight)
-	}
-	return units, nil
+	return uint64(math.RoundToEven(n.Weight / MinWeight)), nil
 }
 
 // Nodes are the nodes, with their weights filled in. The caller must not change them.

@@ -3,6 +3,7 @@ package sharding
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 	"time"
 )
@@ -59,11 +60,14 @@ func (r Ramp) Down(elapsed time.Duration) float64 { return 1 - r.done(elapsed) }
 
 // done is the part of the steps that are done, from 0 to 1.
 func (r Ramp) done(elapsed time.Duration) float64 {
+	elapsed = max(0, elapsed)
 	if elapsed >= r.cfg.Duration { // also of the zero Ramp
 		return 1
 	}
-	steps := float64(r.cfg.Steps)
-	return math.Floor(max(0, float64(elapsed))/float64(r.cfg.Duration)*steps) / steps
+	// In integers, for the quotient of two floating-point numbers can be just below a step that has come.
+	hi, lo := bits.Mul64(uint64(elapsed), uint64(r.cfg.Steps))
+	steps, _ := bits.Div64(hi, lo, uint64(r.cfg.Duration))
+	return float64(steps) / float64(r.cfg.Steps)
 }
 
 // Scale is a copy of the nodes in which the node of that name has its weight multiplied by the factor. With factor 0 it is left out: it is

@@ -99,6 +99,23 @@ func TestTableJSON(t *testing.T) {
 	assert.JSONEq(t, `{"version":1,"slots":4,"nodes":[{"name":"a","weight":1,"zone":"z","ranges":[[0,1]]},{"name":"b","weight":1,"ranges":[[2,3]]}]}`, string(data))
 }
 
+// A name that JSON would change is an error, and a table is saved alike wherever it is.
+func TestTableJSONOfValuesAndNames(t *testing.T) {
+	table := newTable(t, makeNodes(3), 10)
+	want, err := json.Marshal(table)
+	require.NoError(t, err)
+	got, err := json.Marshal(struct{ T sharding.Table }{*table})
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"T":`+string(want)+`}`, string(got))
+	for _, n := range []sharding.Node{{Name: "a\xff"}, {Name: "a", Zone: "\xff"}} {
+		_, err = json.Marshal(newTable(t, []sharding.Node{n}, 10))
+		require.ErrorIs(t, err, sharding.ErrName)
+	}
+	var read sharding.Table
+	err = read.UnmarshalJSON([]byte("{\"version\":1,\"slots\":1,\"nodes\":[{\"name\":\"\xff\",\"ranges\":[[0,0]]}]}"))
+	require.ErrorIs(t, err, sharding.ErrName)
+}
+
 func TestBadTableJSON(t *testing.T) {
 	for data, says := range map[string]string{
 		`{`:                        "unexpected end",

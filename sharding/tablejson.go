@@ -3,6 +3,7 @@ package sharding
 import (
 	"encoding/json"
 	"fmt"
+	"unicode/utf8"
 )
 
 // savedTable is the JSON form of a table.
@@ -21,9 +22,13 @@ type savedNode struct {
 }
 
 // MarshalJSON is the form in which a table is saved and sent: its nodes, each with its slots as ranges of first and last.
-func (t *Table) MarshalJSON() ([]byte, error) {
+// Names and zones must be valid UTF-8, for JSON cannot express others.
+func (t Table) MarshalJSON() ([]byte, error) {
 	saved := savedTable{Version: Version, Slots: len(t.owners)}
 	for _, n := range t.nodes {
+		if !utf8.ValidString(n.Name) || !utf8.ValidString(n.Zone) {
+			return nil, fmt.Errorf("%w: node %q of zone %q is not valid UTF-8", ErrName, n.Name, n.Zone)
+		}
 		saved.Nodes = append(saved.Nodes, savedNode{Name: n.Name, Weight: n.Weight, Zone: n.Zone, Ranges: [][2]int{}})
 	}
 	for first := 0; first < len(t.owners); {
@@ -41,6 +46,9 @@ func (t *Table) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads what MarshalJSON wrote. It is an error if a slot has no owner or two, or if the version is another than Version. Use it on a new
 // Table only: a table that others see does not change.
 func (t *Table) UnmarshalJSON(data []byte) error {
+	if !utf8.Valid(data) {
+		return fmt.Errorf("%w: the table is not valid UTF-8", ErrName)
+	}
 	var saved savedTable
 	if err := json.Unmarshal(data, &saved); err != nil {
 		return fmt.Errorf("sharding: reading a table: %w", err)
