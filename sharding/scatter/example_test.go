@@ -46,6 +46,6 @@ func Example() {
 	}
 	// Output:
 	// [33 36 33 33 39] <nil>
-	// [33 0 33 33 39] missing: [1]
-	// scatter: 1 of 5 keys have no answer, 1 of 2 shards failed; shard "south": connection refused
+	// [0 36 0 0 39] missing: [0 2 3]
+	// scatter: 3 of 5 keys have no answer, 1 of 2 shards failed; shard "south": connection refused
 }
