@@ -1,0 +1,23 @@
+package featurestore
+
+import (
+	"errors"
+)
+
+var (
+	// ErrDefinition is wrapped by every error about a definition: of Registry.Apply and of what reads a saved one.
+	ErrDefinition = errors.New("featurestore: bad definition")
+
+	// ErrNotFound is wrapped when a view, service or entity is asked for that is not defined.
+	ErrNotFound = errors.New("featurestore: not defined")
+
+	// ErrKey is wrapped when a key does not fit its entity.
+	ErrKey = errors.New("featurestore: bad key")
+
+	// ErrRow is wrapped by the error of a row that cannot be written: it has no event time, or a value of another kind or size than its
+	// feature.
+	ErrRow = errors.New("featurestore: bad row")
+
+	// ErrClosed is returned by what has been closed.
+	ErrClosed = errors.New("featurestore: closed")
+)
