@@ -44,8 +44,8 @@ type Service struct {
 	Name    string `json:"name"`
 	Version int    `json:"version"` // from 1
 
-	// Features are the columns: "view:feature", or "view:*" for all features of a view in the order of its definition, or the name of an
-	// output of a transform.
+	// Features are the columns: "view:feature", or "view:*" for all features that a view has when the service is defined, in its order, or
+	// the name of an output of a transform.
 	Features []string `json:"features"`
 
 	// Request are the fields that come with a request and not from a store. Transforms take them as "request:field".
