@@ -1,0 +1,150 @@
+package transform
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"github.com/scalable-ai/patterns/featurestore"
+)
+
+// Fitter computes the parameters of a transform from the columns of its inputs: a value that encoding/json can write, for the Op of the same name to read. It
+// must not keep the columns.
+type Fitter func(t featurestore.Transform, in []*featurestore.Column) (params any, err error)
+
+// Fitters are the fitters of this package by the names of their operations, in a map that the caller may add to.
+func Fitters() map[string]Fitter {
+	return map[string]Fitter{
+		"standardize": fitStandardize, "minmax": fitMinMax, "robust": fitRobust, "quantiles": fitQuantiles, "onehot": fitOneHot, "fill": fitFill,
+	}
+}
+
+// fits reports whether the transform's parameters are all there, and so are left as they are.
+func fits(t featurestore.Transform) bool {
+	var p map[string]json.RawMessage
+	if len(t.Params) == 0 || json.Unmarshal(t.Params, &p) != nil {
+		return false
+	}
+	switch t.Op {
+	case "quantiles":
+		return p["bounds"] != nil
+	case "fill":
+		return p["value"] != nil
+	}
+	return true
+}
+
+// Fit computes the parameters that the service's transforms lack, in their order, from the columns of a training set, and returns the service with
+// them. Columns are by name, as in the inputs of transforms: "view:feature" and "request:field", all of the same length; Fit adds to the map the outputs of all
+// transforms, computed as a read computes them: the inputs of the model to be trained. Parameters that are there are left as they are, so that Fit on a fitted
+// service just computes the outputs.
+//
+// ops and fitters are those of this package, [Ops] and [Fitters], with any others added to them. The service itself is not changed.
+func Fit(s featurestore.Service, columns map[string]*featurestore.Column, ops map[string]featurestore.Op, fitters map[string]Fitter) (featurestore.Service, error) {
+	rows, err := length(columns)
+	if err != nil {
+		return featurestore.Service{}, err
+	}
+	done := make([]featurestore.Transform, 0, len(s.Transforms))
+	for _, t := range s.Transforms {
+		in, inputs := make([]*featurestore.Column, len(t.Inputs)), make([]featurestore.Feature, len(t.Inputs))
+		for i, name := range t.Inputs {
+			c, ok := columns[name]
+			if !ok {
+				return featurestore.Service{}, fail(t, "no column %q", name)
+			}
+			in[i], inputs[i] = c, c.Feature
+		}
+		if fitter, ok := fitters[t.Op]; ok && !fits(t) {
+			if t, err = fit(t, in, inputs, fitter); err != nil {
+				return featurestore.Service{}, err
+			}
+		}
+		op, ok := ops[t.Op]
+		if !ok {
+			return featurestore.Service{}, fail(t, "there is no such operation")
+		}
+		apply, err := op(t, inputs)
+		if err != nil {
+			return featurestore.Service{}, err
+		}
+		out := make([]*featurestore.Column, len(t.Outputs))
+		for i, f := range t.Outputs {
+			if columns[f.Name] != nil {
+				return featurestore.Service{}, fail(t, "there is a column %q already", f.Name)
+			}
+			out[i] = featurestore.NewColumn(f, rows)
+		}
+		if err := apply(in, out); err != nil {
+			return featurestore.Service{}, fail(t, "%w", err)
+		}
+		for _, c := range out {
+			columns[c.Name] = c
+		}
+		done = append(done, t)
+	}
+	s.Transforms = done
+	return s, nil
+}
+
+func fit(t featurestore.Transform, in []*featurestore.Column, inputs []featurestore.Feature, fitter Fitter) (featurestore.Transform, error) {
+	if err := arity(t, inputs, 1, many); err != nil {
+		return t, err
+	}
+	p, err := fitter(t, in)
+	if err != nil {
+		return t, err
+	}
+	t.Params, err = json.Marshal(p)
+	if err != nil {
+		return t, fail(t, "fitted parameters: %w", err)
+	}
+	return t, nil
+}
+
+// length is the number of rows of all columns.
+func length(columns map[string]*featurestore.Column) (int, error) {
+	rows, first := -1, ""
+	for name, c := range columns {
+		switch {
+		case c == nil:
+			return 0, fmt.Errorf("%w: column %q is nil", ErrTransform, name)
+		case rows >= 0 && c.Len() != rows:
+			return 0, fmt.Errorf("%w: column %q has %d rows, column %q has %d", ErrTransform, name, c.Len(), first, rows)
+		}
+		if err := c.Check(); err != nil {
+			return 0, fmt.Errorf("%w: column %q: %w", ErrTransform, name, err)
+		}
+		rows, first = c.Len(), name
+	}
+	return max(rows, 0), nil
+}
+
+// fitted reads parameters that have to be there.
+func fitted(t featurestore.Transform, p any) error {
+	if len(t.Params) == 0 {
+		return notFitted(t)
+	}
+	return params(t, p)
+}
+
+func notFitted(t featurestore.Transform) error {
+	return fmt.Errorf("%w: %s (%s)", ErrNotFitted, t.Name, t.Op)
+}
+
+// sample are the finite values of a numeric column.
+func sample(t featurestore.Transform, c *featurestore.Column) ([]float64, error) {
+	if !c.Kind.Numeric() {
+		return nil, fail(t, "input %q is of type %v, not a number", t.Inputs[0], c.Kind)
+	}
+	var xs []float64
+	for row := range c.Valid {
+		if x, ok := number(c, row); ok && !math.IsInf(x, 0) {
+			xs = append(xs, x)
+		}
+	}
+	if len(xs) == 0 {
+		return nil, fail(t, "no value to fit it to")
+	}
+	return xs, nil
+}
