@@ -48,17 +48,18 @@
 //     could not be in time even as the next request. The error says how long the queue is.
 //
 // The table is the share of requests that are answered within 50 ms by a model that takes 8 ms + 0.5 ms·n (5% noise, up to 64 requests), for Poisson
-// arrivals and for bursts (the rate is 0.3 or 1.7 times the mean, for half a second on average). Load 1 is what batches of half the objective can serve. Bound is what would be possible if requests came evenly. Window is the best
+// arrivals and for bursts (the rate is 0.3 or 1.7 times the mean, for half a second on average). Load 1 is what batches of half the objective can serve. Bound is what would be possible if requests came evenly: for
+// bursts, evenly at the rate of the moment; what waits when a burst ends is answered beside that. Window is the best
 // of 21 pairs of size and wait, with callers that give up after 50 ms.
 //
-//	load   bound   Deadline   Window   AIMD      bursty: Deadline   Window   AIMD
-//	0.5    1.000   1.000      1.000    0.999             0.999      1.000    0.995
-//	0.8    1.000   1.000      1.000    0.995             0.817      0.304    0.275
-//	0.9    1.000   0.993      0.986    0.963             0.756      0.244    0.235
-//	1      1.000   0.960      0.873    0.377             0.694      0.187    0.187
-//	1.2    0.861   0.846      0.172    0.014             0.632      0.212    0.211
-//	1.5    0.712   0.699      0.003    0.001             0.532      0.167    0.166
-//	2      0.553   0.542      0.000    0.000             0.432      0.140    0.140
+//	load   bound   Deadline   Window   AIMD    bursts: bound   Deadline   Window   AIMD
+//	0.5    1.000   1.000      1.000    0.999           1.000   0.999      1.000    0.995
+//	0.8    1.000   1.000      1.000    0.995           0.811   0.817      0.304    0.275
+//	0.9    1.000   0.993      0.986    0.963           0.747   0.756      0.244    0.235
+//	1      1.000   0.960      0.873    0.377           0.688   0.694      0.187    0.187
+//	1.2    0.861   0.846      0.172    0.014           0.623   0.632      0.212    0.211
+//	1.5    0.712   0.699      0.003    0.001           0.527   0.532      0.167    0.166
+//	2      0.553   0.542      0.000    0.000           0.429   0.432      0.140    0.140
 //
 // This, other models and bursts, from the real Batcher in virtual time, takes some minutes: go test -run TestGoodput -v ./batching -goodput
 //

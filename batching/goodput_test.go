@@ -139,8 +139,13 @@ func poisson(rate float64, lasts time.Duration, seed uint64) []time.Duration {
 
 // bursty makes arrivals whose rate switches between 0.3 and 1.7 times the mean, after half a second on average.
 func bursty(rate float64, lasts time.Duration, seed uint64) []time.Duration {
+	arrivals, _ := burstyWithRates(rate, lasts, seed)
+	return arrivals
+}
+
+// burstyWithRates makes the arrivals of bursty, with the rate at the time of each.
+func burstyWithRates(rate float64, lasts time.Duration, seed uint64) (arrivals []time.Duration, rates []float64) {
 	random := rand.New(rand.NewPCG(seed, 3))
-	var arrivals []time.Duration
 	factor := 0.3
 	for begin := 0.0; begin < float64(lasts/ms); {
 		end := begin + 500*random.ExpFloat64()
@@ -150,11 +155,11 @@ func bursty(rate float64, lasts time.Duration, seed uint64) []time.Duration {
 			if at >= end || d >= lasts {
 				break
 			}
-			arrivals = append(arrivals, d)
+			arrivals, rates = append(arrivals, d), append(rates, rate*factor)
 		}
 		begin, factor = end, 2-factor
 	}
-	return arrivals
+	return arrivals, rates
 }
 
 // fluidBound is the share that a model of the first shape can answer in time if requests came evenly, without chance.
@@ -162,4 +167,18 @@ func fluidBound(rate float64) float64 {
 	a, b, slo := 8.0, 0.5, float64(goodputSLO/ms)
 	n := min(rate*(slo-a)/(1+rate*b), goodputSize)
 	return min(1, n/(a+b*n)/rate)
+}
+
+// poissonBound is the fluid bound of the arrivals that poisson makes.
+func poissonBound(rate float64, _ time.Duration, _ uint64) float64 { return fluidBound(rate) }
+
+// burstyBound is the fluid bound of the arrivals that bursty makes: that of the rate at each. It depends on how long the bursts happen to be. What waits when a burst ends can
+// still be answered, so a policy may come a little above it.
+func burstyBound(rate float64, lasts time.Duration, seed uint64) float64 {
+	_, rates := burstyWithRates(rate, lasts, seed)
+	sum := 0.0
+	for _, r := range rates {
+		sum += fluidBound(r)
+	}
+	return sum / float64(len(rates))
 }
