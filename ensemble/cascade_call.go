@@ -33,10 +33,10 @@ const noRest = time.Duration(math.MaxInt64)
 func (c *Cascade[Req, Resp]) call(ctx context.Context, i int, req Req, began time.Time, rest time.Duration) (call stageCall[Resp]) {
 	s, count := &c.stages[i], &c.count[i]
 	count.calls.Add(1)
-	limit, cause := s.Timeout, ErrStageTimeout
+	limit, cause, reserved := s.Timeout, ErrStageTimeout, false
 	// Without a Reserve the caller's own deadline does it, at no cost.
 	if c.cfg.Reserve > 0 && rest < noRest && (limit == 0 || rest < limit) {
-		limit, cause = rest, errReserve
+		limit, cause, reserved = rest, errReserve, true
 	}
 	stageCtx := ctx
 	if limit > 0 {
@@ -66,7 +66,7 @@ func (c *Cascade[Req, Resp]) call(ctx context.Context, i int, req Req, began tim
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) { // a cancellation says nothing about the stage
 			c.learn(i, call.took, true)
 		}
-	case stageCtx.Err() != nil && cause == errReserve:
+	case stageCtx.Err() != nil && reserved:
 		call.cut = errReserve
 		c.learn(i, call.took, true)
 	case stageCtx.Err() != nil:

@@ -2,7 +2,6 @@ package ensemble_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -163,7 +162,7 @@ func FuzzCascade(f *testing.F) {
 				require.Equal(t, context.DeadlineExceeded, err)
 			case who == -2:
 				require.Error(t, err)
-				require.False(t, errors.As(err, &abstained))
+				require.NotErrorAs(t, err, &abstained)
 				require.Equal(t, uint64(1), st.Failed)
 			case script.abstain && reason != ensemble.StopConfident:
 				require.ErrorAs(t, err, &abstained)
