@@ -2,6 +2,7 @@ package ensemble
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -11,9 +12,14 @@ import (
 // FuzzThresholdFrontier checks the frontier against all combinations of all values: exact for two stages, and for three as long as the grid has
 // room for all values.
 func FuzzThresholdFrontier(f *testing.F) {
-	f.Add([]byte{2, 10, 200, 30, 40})
-	f.Add([]byte{3, 10, 200, 30, 40, 1, 2, 3, 250, 251, 252, 17, 18})
-	f.Add([]byte{3, 7, 0, 128, 64, 192, 255, 7, 56, 63})
+	rng := rand.New(rand.NewPCG(15, 16))
+	for n := range 60 {
+		data := []byte{byte(n)}
+		for range 2 + rng.IntN(38) {
+			data = append(data, byte(rng.Uint32()))
+		}
+		f.Add(data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) < 3 {
 			return
