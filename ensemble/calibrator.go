@@ -7,8 +7,8 @@ import (
 )
 
 // Calibrator turns a model's score into the probability that it is right, so that scores of several models can be compared and a threshold has a
-// meaning: at 0.9, nine of ten such answers are right. It keeps the order of scores (isotonic may make some equal), so it does not change what can be reached by a
-// threshold; it changes what the number says. NaN stays NaN. Calibrators are plain values, safe for concurrent use, do not allocate in
+// meaning: at 0.9, nine of ten such answers are right. Where a higher score is better it keeps their order
+// (isotonic may make some equal), and so does not change what can be reached by a threshold; it changes what the number says. NaN stays NaN. Calibrators are plain values, safe for concurrent use, do not allocate in
 // Calibrate, and are marshalled as JSON; what is missing or
 // broken there is an error when it is read.
 //

@@ -25,7 +25,7 @@ type Cascade[Req, Resp any] struct {
 }
 
 // NewCascade makes a Cascade of stages, the cheapest first. It is an error if there are none, if one has no Run or makes no sense, if names are
-// not different, if a stage but the last has no threshold, or the last has none and Config.Abstain is set, and if a stage with a threshold has no confidence.
+// not different, if a stage but the last has no threshold, or the last has none and CascadeConfig.Abstain is set, and if a stage with a threshold has no confidence.
 func NewCascade[Req, Resp any](stages []Stage[Req, Resp], cfg CascadeConfig, opts ...CascadeOption[Resp]) (*Cascade[Req, Resp], error) {
 	if err := cfg.check(); err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ type Stage[Req, Resp any] struct {
 
 	// Threshold is the confidence from which the stage's answer is taken. A confidence under it, or NaN, goes on to the next stage. It is required
 	// (not 0) for every stage but the last; math.Inf(-1) takes every answer, math.Inf(1) none (but one of confidence +Inf). For the last stage it is
-	// required if Config.Abstain is set; without Abstain it only decides whether the answer counts as [StopConfident]. See [FitThresholds].
+	// required if CascadeConfig.Abstain is set; without Abstain it only decides whether the answer counts as [StopConfident]. See [FitThresholds].
 	Threshold float64
 
 	// Confidence is the confidence of an answer of this stage, if it differs from the one of [WithConfidence]: each model has its own [Calibrator].
@@ -28,7 +28,8 @@ type Stage[Req, Resp any] struct {
 	// Timeout bounds one call of Run, by its context. A Run that answers all the same when it is over is believed. Default: 0, no bound but the caller's.
 	Timeout time.Duration
 
-	// Latency is the time that the stage is expected to take. A stage is skipped if there is an answer already and the caller's deadline leaves less than that.
+	// Latency is the time that the stage is expected to take. A stage is skipped if there is an answer already and the caller's deadline, less
+	// CascadeConfig.Reserve, leaves less than that; so the first never is.
 	// Default: 0, the time is learned: the mean plus twice the mean deviation of the stage's calls, both moving averages. It may not exceed Timeout.
 	Latency time.Duration
 

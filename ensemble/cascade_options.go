@@ -45,7 +45,7 @@ func WithConfidence[Resp any](confidence func(Resp) float64) CascadeOption[Resp]
 
 // WithAnnotation lets the answer itself say how it came about, for those who see nothing but Do: which stage it is from, and whether it stands only
 // because a better stage was skipped or failed (so that a cache does not keep it). annotate returns the answer that Do returns. It runs on
-// the caller's goroutine for each answer without an error, before Config.OnResult; a panic in it goes on to the caller.
+// the caller's goroutine for each answer without an error, before CascadeConfig.OnResult; a panic in it goes on to the caller.
 func WithAnnotation[Resp any](annotate func(Resp, CascadeEvent) Resp) CascadeOption[Resp] {
 	return func(o *cascadeOptions[Resp]) error {
 		if annotate == nil {
@@ -56,8 +56,8 @@ func WithAnnotation[Resp any](annotate func(Resp, CascadeEvent) Resp) CascadeOpt
 	}
 }
 
-// WithReview is told of each request of which the cascade abstains, for a queue of reviews. It needs Config.Abstain. review runs on the caller's
-// goroutine, before Config.OnResult and before Do returns the same error; it should be short. A panic in it goes on to the caller.
+// WithReview is told of each request of which the cascade abstains, for a queue of reviews. It needs CascadeConfig.Abstain. review runs on the caller's
+// goroutine, before CascadeConfig.OnResult and before Do returns the same error; it should be short. A panic in it goes on to the caller.
 func WithReview[Req, Resp any](review func(ctx context.Context, req Req, abstained *AbstainError[Resp])) CascadeOption[Resp] {
 	return func(o *cascadeOptions[Resp]) error {
 		if review == nil {

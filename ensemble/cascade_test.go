@@ -66,6 +66,13 @@ func TestCascadeStopsAtTheFirstSureStage(t *testing.T) {
 	assert.Equal(t, uint64(1), st.Stages[0].Escalated)
 	assert.Equal(t, uint64(1), st.Stages[0].Unsure)
 	assert.Zero(t, st.Fallbacks)
+
+	c = newCascade(t, ensemble.CascadeConfig{}, says("small", 0.6, 0.7), says("medium", 0.6, 0.7), says("large", 0.1, 0))
+	_, err = c.Do(t.Context(), 1)
+	require.NoError(t, err)
+	for i, want := range []uint64{1, 1, 0} {
+		assert.Equal(t, want, c.Stats().Stages[i].Escalated)
+	}
 }
 
 func TestCascadeTakesTheLastAnswerWhateverItsConfidence(t *testing.T) {

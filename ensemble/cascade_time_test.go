@@ -157,6 +157,18 @@ func TestCascadeStageTimeout(t *testing.T) {
 		require.ErrorIs(t, r.Failures, context.DeadlineExceeded)
 		assert.Equal(t, uint64(1), c.Stats().Stages[1].Timeouts)
 
+		// When Do returns, the stage's context has ended: no timer is left behind.
+		var kept context.Context
+		small := says("small", 1, 0.5)
+		small.Timeout = time.Hour
+		small.Run = func(ctx context.Context, _ int) (verdict, error) {
+			kept = ctx
+			return verdict{sure: 1}, ctx.Err()
+		}
+		_, err = newCascade(t, ensemble.CascadeConfig{}, small).Do(t.Context(), 1)
+		require.NoError(t, err)
+		require.ErrorIs(t, kept.Err(), context.Canceled)
+
 		// A stage that ignores its context and answers late is believed.
 		late := says("late", 1, 0.5)
 		late.Timeout = 30 * ms

@@ -52,7 +52,8 @@ func thresholdError(format string, args ...any) error {
 
 // ThresholdFit is what FitThresholds found.
 type ThresholdFit struct {
-	// Thresholds are those of each stage but the last, for Stage.Threshold and [Cascade.SetThresholds]. math.Inf(-1) takes every answer, math.Inf(1) none.
+	// Thresholds are those of each stage but the last, for Stage.Threshold and [Cascade.SetThresholds]. math.Inf(-1) takes every answer, math.Inf(1) none;
+	// JSON has neither.
 	Thresholds []float64
 
 	Fitted  CoverageReport // of the samples that proposed them: too rosy
@@ -73,7 +74,7 @@ const (
 // training or calibrating the stages.
 //
 // The samples are divided at random. With the first part the choices are found that are best for their cost, in accuracy: exactly for two
-// stages; for up to 8 from a grid of values spread evenly over each stage's distinct confidences (64 for three stages, 16 for four), each choice of which is then
+// stages; for up to 8 from a grid of values spread evenly over each stage's distinct confidences (64 for three stages, 16 for four), the best choices of which (up to 50) are then
 // improved in each threshold in turn, over all values. MaxCost and MaxEscalated take the most accurate choice within the budget on this part; HeldOut says
 // what it does to other samples.
 //

@@ -47,7 +47,8 @@ func (s CoverageShare) String() string {
 	return fmt.Sprintf("%.1f%% [%.1f, %.1f]", 100*s.Share, 100*s.Low, 100*s.High)
 }
 
-// EvaluateThresholds reports what thresholds do to samples: one threshold for each stage but the last, or one for each, and then the last stage abstains when it is not sure.
+// EvaluateThresholds reports what thresholds do to samples: one threshold for each stage but the last, or one for each, and then the last stage abstains when it is not sure
+// (unless its threshold is 0, which is none, as in [Cascade.Thresholds]).
 // costs are what one call of each stage costs, in any unit (nil: 1 each); level is that of the intervals (0: [DefaultThresholdLevel]).
 //
 // The intervals mean what they say only for samples that had no part in choosing the thresholds, and for requests that are like them: use it on
@@ -68,6 +69,9 @@ func EvaluateThresholds(samples []ThresholdSample, thresholds, costs []float64, 
 		if math.IsNaN(t) {
 			return CoverageReport{}, thresholdError("threshold %d is NaN", i)
 		}
+	}
+	if len(thresholds) == k && thresholds[k-1] == 0 {
+		thresholds = thresholds[:k-1]
 	}
 	return coverage(samples, thresholds, costs, level), nil
 }

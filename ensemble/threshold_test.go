@@ -102,13 +102,17 @@ func TestThresholdReportAgreesWithTheCascade(t *testing.T) {
 	samples := thresholdWorld(rand.New(rand.NewPCG(11, 12)), 500, 3)
 	samples[0].Confidence[0] = math.NaN()
 	for _, thresholds := range [][]float64{{0.7, 0.8}, {0.7, 0.8, 0.96}, {math.Inf(-1), 0.8}, {math.Inf(1), math.Inf(1)}} {
-		stages := make([]ensemble.Stage[int, verdict], 3)
+		stages := make([]cascadeStage, 3)
 		for i := range stages {
-			stages[i] = ensemble.Stage[int, verdict]{Threshold: 1, Run: func(_ context.Context, req int) (verdict, error) {
+			stages[i] = cascadeStage{Threshold: 1, Run: func(_ context.Context, req int) (verdict, error) {
 				return verdict{sure: samples[req].Confidence[i]}, nil
 			}}
 		}
-		c := newCascade(t, ensemble.CascadeConfig{Abstain: len(thresholds) == 3}, func() []cascadeStage { return stages }()...)
+		stages[2].Threshold = 0
+		if len(thresholds) == 3 {
+			stages[2].Threshold = 1
+		}
+		c := newCascade(t, ensemble.CascadeConfig{Abstain: len(thresholds) == 3}, stages...)
 		require.NoError(t, c.SetThresholds(thresholds...))
 		right := 0
 		for j := range samples {
@@ -116,7 +120,7 @@ func TestThresholdReportAgreesWithTheCascade(t *testing.T) {
 				right++
 			}
 		}
-		report, err := ensemble.EvaluateThresholds(samples, thresholds, []float64{1, 2, 4}, 0)
+		report, err := ensemble.EvaluateThresholds(samples, c.Thresholds(), []float64{1, 2, 4}, 0)
 		require.NoError(t, err)
 		st := c.Stats()
 		cost := 0.0
