@@ -40,14 +40,14 @@ func checkScores(scores []float64, correct []bool) error {
 		return calibrationError("%d scores and %d labels", len(scores), len(correct))
 	}
 	for i, s := range scores {
-		if !finite(s) {
+		if !finiteScore(s) {
 			return calibrationError("score %d is %v", i, s)
 		}
 	}
 	return nil
 }
 
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+func finiteScore(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // logistic is 1/(1+e^-x), without an overflow.
 func logistic(x float64) float64 {

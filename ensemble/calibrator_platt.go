@@ -31,7 +31,7 @@ func FitPlatt(scores []float64, correct []bool) (Platt, error) {
 	for _, s := range scores {
 		spread = max(spread, math.Abs(s-mean))
 	}
-	if !finite(spread) {
+	if !finiteScore(spread) {
 		return Platt{}, calibrationError("the scores are too far apart")
 	}
 	wrong := n - right

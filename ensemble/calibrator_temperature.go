@@ -33,7 +33,7 @@ func FitTemperature(logits [][]float64, labels []int) (Temperature, error) {
 		}
 		low, high := z[0], z[0]
 		for _, v := range z {
-			if !finite(v) {
+			if !finiteScore(v) {
 				return Temperature{}, calibrationError("sample %d has the logit %v", i, v)
 			}
 			low, high = min(low, v), max(high, v)

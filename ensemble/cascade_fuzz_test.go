@@ -122,10 +122,10 @@ func FuzzCascade(f *testing.F) {
 			called := make([]bool, len(script.stages))
 			for i, st := range script.stages {
 				stages[i] = cascadeStage{
-					Threshold: float64(st.threshold), Timeout: time.Duration(st.timeout) * ms, Latency: time.Duration(st.latency) * ms,
+					Threshold: float64(st.threshold), Timeout: time.Duration(st.timeout) * millisecond, Latency: time.Duration(st.latency) * millisecond,
 					Run: func(ctx context.Context, _ int) (verdict, error) {
 						called[i] = true
-						if err := cascadeSleep(ctx, time.Duration(st.delay)*ms); err != nil {
+						if err := cascadeSleep(ctx, time.Duration(st.delay)*millisecond); err != nil {
 							return verdict{}, err
 						}
 						if st.fails {
@@ -138,10 +138,10 @@ func FuzzCascade(f *testing.F) {
 					stages[i].OnError = ensemble.StageErrorEnds
 				}
 			}
-			c := newCascade(t, ensemble.CascadeConfig{Reserve: time.Duration(script.reserve) * ms, Abstain: script.abstain}, stages...)
+			c := newCascade(t, ensemble.CascadeConfig{Reserve: time.Duration(script.reserve) * millisecond, Abstain: script.abstain}, stages...)
 			ctx := t.Context()
 			if script.deadline > 0 {
-				ctx = within(t, time.Duration(script.deadline)*ms)
+				ctx = within(t, time.Duration(script.deadline)*millisecond)
 			}
 			began := time.Now()
 			r, err := c.DoResult(ctx, 1)
@@ -149,7 +149,7 @@ func FuzzCascade(f *testing.F) {
 			who, reason, wantTook, wantCalled := script.naive()
 			require.Equal(t, reason, r.Reason, "%+v", script)
 			require.Equal(t, wantCalled, called, "%+v", script)
-			require.Equal(t, time.Duration(wantTook)*ms, took, "%+v", script)
+			require.Equal(t, time.Duration(wantTook)*millisecond, took, "%+v", script)
 			st := c.Stats()
 			require.Equal(t, st.Calls, st.Answered+st.Abstained+st.Failed+st.Ended)
 			for _, s := range st.Stages {

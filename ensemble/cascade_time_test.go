@@ -12,7 +12,7 @@ import (
 	"github.com/scalable-ai/patterns/ensemble"
 )
 
-const ms = time.Millisecond
+const millisecond = time.Millisecond
 
 // takes is s, after a time that its context can cut short.
 func takes(s cascadeStage, d time.Duration) cascadeStage {
@@ -45,20 +45,20 @@ func within(t *testing.T, d time.Duration) context.Context {
 
 func TestCascadeDoesNotEscalateWhatCannotBeInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		large := takes(says("large", 1, 0), 50*ms)
-		large.Latency = 60 * ms
-		c := newCascade(t, ensemble.CascadeConfig{}, takes(says("small", 0.1, 0.7), 10*ms), large)
+		large := takes(says("large", 1, 0), 50*millisecond)
+		large.Latency = 60 * millisecond
+		c := newCascade(t, ensemble.CascadeConfig{}, takes(says("small", 0.1, 0.7), 10*millisecond), large)
 
 		began := time.Now()
-		r, err := c.DoResult(within(t, 69*ms), 1)
+		r, err := c.DoResult(within(t, 69*millisecond), 1)
 		require.NoError(t, err)
-		assert.Equal(t, 10*ms, time.Since(began))
+		assert.Equal(t, 10*millisecond, time.Since(began))
 		assert.Equal(t, "small", r.Answer.from)
 		assert.Equal(t, ensemble.StopDeadline, r.Reason)
 		require.Len(t, r.Steps, 2)
 		assert.Equal(t, ensemble.CascadeStep{Stage: 1, Name: "large", Skipped: true}, r.Steps[1])
 
-		r, err = c.DoResult(within(t, 70*ms), 1)
+		r, err = c.DoResult(within(t, 70*millisecond), 1)
 		require.NoError(t, err)
 		assert.Equal(t, "large", r.Answer.from, "just enough")
 
@@ -70,19 +70,19 @@ func TestCascadeDoesNotEscalateWhatCannotBeInTime(t *testing.T) {
 		assert.Equal(t, uint64(1), st.Stages[1].Skipped)
 		assert.Equal(t, uint64(1), st.Fallbacks)
 		assert.Equal(t, uint64(2), st.Stages[0].Escalated)
-		assert.Equal(t, 30*ms, st.Stages[0].Time)
-		assert.Equal(t, 50*ms, st.Stages[1].MeanTime())
-		assert.Equal(t, 60*ms, st.Stages[1].Expected)
+		assert.Equal(t, 30*millisecond, st.Stages[0].Time)
+		assert.Equal(t, 50*millisecond, st.Stages[1].MeanTime())
+		assert.Equal(t, 60*millisecond, st.Stages[1].Expected)
 	})
 }
 
 // A later stage that is fast enough is called although one before it is not.
 func TestCascadeSkipsOnlyTheStageThatIsTooSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow, fast := takes(says("slow", 1, 0.5), 80*ms), takes(says("fast", 1, 0), 20*ms)
-		slow.Latency, fast.Latency = 80*ms, 20*ms
-		c := newCascade(t, ensemble.CascadeConfig{}, takes(says("small", 0.1, 0.7), 10*ms), slow, fast)
-		r, err := c.DoResult(within(t, 50*ms), 1)
+		slow, fast := takes(says("slow", 1, 0.5), 80*millisecond), takes(says("fast", 1, 0), 20*millisecond)
+		slow.Latency, fast.Latency = 80*millisecond, 20*millisecond
+		c := newCascade(t, ensemble.CascadeConfig{}, takes(says("small", 0.1, 0.7), 10*millisecond), slow, fast)
+		r, err := c.DoResult(within(t, 50*millisecond), 1)
 		require.NoError(t, err)
 		assert.Equal(t, "fast", r.Answer.from)
 		assert.Equal(t, ensemble.StopLast, r.Reason)
@@ -92,10 +92,10 @@ func TestCascadeSkipsOnlyTheStageThatIsTooSlow(t *testing.T) {
 // Without an answer in hand there is nothing to lose.
 func TestCascadeSkipsNothingWithoutAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		large := takes(says("large", 1, 0), 20*ms)
+		large := takes(says("large", 1, 0), 20*millisecond)
 		large.Latency = time.Hour
 		c := newCascade(t, ensemble.CascadeConfig{}, breaks("small", errCascade), large)
-		got, err := c.Do(within(t, 50*ms), 1)
+		got, err := c.Do(within(t, 50*millisecond), 1)
 		require.NoError(t, err)
 		assert.Equal(t, "large", got.from)
 	})
@@ -103,12 +103,12 @@ func TestCascadeSkipsNothingWithoutAnAnswer(t *testing.T) {
 
 func TestCascadeReserveLeavesTimeForTheAnswerInHand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCascade(t, ensemble.CascadeConfig{Reserve: 5 * ms}, takes(says("small", 0.1, 0.7), 10*ms), takes(says("large", 1, 0), time.Hour))
-		ctx := within(t, 100*ms)
+		c := newCascade(t, ensemble.CascadeConfig{Reserve: 5 * millisecond}, takes(says("small", 0.1, 0.7), 10*millisecond), takes(says("large", 1, 0), time.Hour))
+		ctx := within(t, 100*millisecond)
 		began := time.Now()
 		r, err := c.DoResult(ctx, 1)
 		require.NoError(t, err)
-		assert.Equal(t, 95*ms, time.Since(began), "the caller still has 5 ms")
+		assert.Equal(t, 95*millisecond, time.Since(began), "the caller still has 5 ms")
 		require.NoError(t, ctx.Err())
 		assert.Equal(t, "small", r.Answer.from)
 		assert.Equal(t, ensemble.StopDeadline, r.Reason)
@@ -117,8 +117,8 @@ func TestCascadeReserveLeavesTimeForTheAnswerInHand(t *testing.T) {
 		assert.Zero(t, c.Stats().Stages[1].Errors)
 
 		// The first stage has all of it.
-		c = newCascade(t, ensemble.CascadeConfig{Reserve: 5 * ms}, takes(says("small", 0.1, 0.7), 98*ms), says("large", 1, 0))
-		r, err = c.DoResult(within(t, 100*ms), 1)
+		c = newCascade(t, ensemble.CascadeConfig{Reserve: 5 * millisecond}, takes(says("small", 0.1, 0.7), 98*millisecond), says("large", 1, 0))
+		r, err = c.DoResult(within(t, 100*millisecond), 1)
 		require.NoError(t, err)
 		assert.Equal(t, ensemble.StopDeadline, r.Reason)
 		assert.Zero(t, c.Stats().Stages[1].Calls)
@@ -127,16 +127,16 @@ func TestCascadeReserveLeavesTimeForTheAnswerInHand(t *testing.T) {
 
 func TestCascadeDeadlineWhileEscalating(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCascade(t, ensemble.CascadeConfig{}, takes(says("small", 0.1, 0.7), 10*ms), takes(says("large", 1, 0), time.Hour))
+		c := newCascade(t, ensemble.CascadeConfig{}, takes(says("small", 0.1, 0.7), 10*millisecond), takes(says("large", 1, 0), time.Hour))
 		began := time.Now()
-		r, err := c.DoResult(within(t, 100*ms), 1)
+		r, err := c.DoResult(within(t, 100*millisecond), 1)
 		require.NoError(t, err)
-		assert.Equal(t, 100*ms, time.Since(began))
+		assert.Equal(t, 100*millisecond, time.Since(began))
 		assert.Equal(t, "small", r.Answer.from)
 		assert.Equal(t, ensemble.StopDeadline, r.Reason)
 
 		// With no answer it is the caller's deadline.
-		_, err = c.Do(within(t, 5*ms), 1)
+		_, err = c.Do(within(t, 5*millisecond), 1)
 		assert.Equal(t, context.DeadlineExceeded, err)
 		assert.Equal(t, uint64(1), c.Stats().Ended)
 	})
@@ -145,12 +145,12 @@ func TestCascadeDeadlineWhileEscalating(t *testing.T) {
 func TestCascadeStageTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		remote := takes(says("remote", 1, 0), time.Hour)
-		remote.Timeout = 30 * ms
+		remote.Timeout = 30 * millisecond
 		c := newCascade(t, ensemble.CascadeConfig{}, says("local", 0.1, 0.7), remote)
 		began := time.Now()
 		r, err := c.DoResult(t.Context(), 1)
 		require.NoError(t, err)
-		assert.Equal(t, 30*ms, time.Since(began))
+		assert.Equal(t, 30*millisecond, time.Since(began))
 		assert.Equal(t, "local", r.Answer.from)
 		assert.Equal(t, ensemble.StopFailure, r.Reason)
 		require.ErrorIs(t, r.Failures, ensemble.ErrStageTimeout)
@@ -171,7 +171,7 @@ func TestCascadeStageTimeout(t *testing.T) {
 
 		// A stage that ignores its context and answers late is believed.
 		late := says("late", 1, 0.5)
-		late.Timeout = 30 * ms
+		late.Timeout = 30 * millisecond
 		run := late.Run
 		late.Run = func(ctx context.Context, req int) (verdict, error) {
 			time.Sleep(time.Second)
@@ -186,7 +186,7 @@ func TestCascadeStageTimeout(t *testing.T) {
 
 func TestCascadeLearnsHowLongAStageTakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pace := 200 * ms
+		pace := 200 * millisecond
 		large := says("large", 1, 0)
 		run := large.Run
 		large.Run = func(ctx context.Context, req int) (verdict, error) {
@@ -195,17 +195,17 @@ func TestCascadeLearnsHowLongAStageTakes(t *testing.T) {
 			}
 			return run(ctx, req)
 		}
-		c := newCascade(t, ensemble.CascadeConfig{Reserve: ms}, says("small", 0.1, 0.7), large)
+		c := newCascade(t, ensemble.CascadeConfig{Reserve: millisecond}, says("small", 0.1, 0.7), large)
 		for range 50 {
 			_, err := c.Do(t.Context(), 1)
 			require.NoError(t, err)
 		}
 		expected := c.Stats().Stages[1].Expected
-		assert.GreaterOrEqual(t, expected, 200*ms)
-		assert.Less(t, expected, 201*ms, "no deviation")
+		assert.GreaterOrEqual(t, expected, 200*millisecond)
+		assert.Less(t, expected, 201*millisecond, "no deviation")
 
 		began := time.Now()
-		got, err := c.Do(within(t, 100*ms), 1)
+		got, err := c.Do(within(t, 100*millisecond), 1)
 		require.NoError(t, err)
 		assert.Equal(t, "small", got.from)
 		assert.Zero(t, time.Since(began), "skipped")
@@ -214,7 +214,7 @@ func TestCascadeLearnsHowLongAStageTakes(t *testing.T) {
 		const n = 1000
 		before := c.Stats().Stages[1].Calls
 		for range n {
-			_, err := c.Do(within(t, 100*ms), 1)
+			_, err := c.Do(within(t, 100*millisecond), 1)
 			require.NoError(t, err)
 		}
 		tried := c.Stats().Stages[1].Calls - before
@@ -222,13 +222,13 @@ func TestCascadeLearnsHowLongAStageTakes(t *testing.T) {
 		assert.Less(t, tried, uint64(n/20))
 
 		// When it is fast again, it is used again.
-		pace = 20 * ms
+		pace = 20 * millisecond
 		for range 200 {
-			_, _ = c.Do(within(t, 100*ms), 1)
+			_, _ = c.Do(within(t, 100*millisecond), 1)
 		}
 		skipped := c.Stats().Stages[1].Skipped
 		for range 100 {
-			got, err := c.Do(within(t, 100*ms), 1)
+			got, err := c.Do(within(t, 100*millisecond), 1)
 			require.NoError(t, err)
 			assert.Equal(t, "large", got.from)
 		}
@@ -245,7 +245,7 @@ func TestCascadeLearnsFromAnswersOnly(t *testing.T) {
 			if fail {
 				return verdict{}, errCascade
 			}
-			return verdict{sure: 1}, cascadeSleep(ctx, 100*ms)
+			return verdict{sure: 1}, cascadeSleep(ctx, 100*millisecond)
 		}
 		c := newCascade(t, ensemble.CascadeConfig{}, says("small", 0.1, 0.7), large)
 		for range 50 {
@@ -261,7 +261,7 @@ func TestCascadeLearnsFromAnswersOnly(t *testing.T) {
 		fail = false
 		for range 50 {
 			ctx, cancel := context.WithCancel(t.Context())
-			time.AfterFunc(90*ms, cancel)
+			time.AfterFunc(90*millisecond, cancel)
 			_, err := c.Do(ctx, 1)
 			require.ErrorIs(t, err, context.Canceled)
 		}
