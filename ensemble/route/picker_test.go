@@ -199,3 +199,35 @@ func TestLatencyAwareAvoidsTheSlow(t *testing.T) {
 		})
 	}
 }
+
+// The cheap one is asked when there is time for it, and when it has been quiet for long enough to be worth another try.
+func TestCheapestWithinTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow, fast := says("slow"), says("fast")
+		slow.Do = func(ctx context.Context, _ string) (string, error) {
+			select {
+			case <-time.After(time.Second):
+				return "slow", nil
+			case <-ctx.Done():
+				return "", ctx.Err()
+			}
+		}
+		fast.Cost = 5
+		r := newRouter(t, route.Config{Pick: route.Cheapest(), LatencyDecay: 10 * time.Second}, slow, fast)
+		within := func(d time.Duration) string {
+			ctx, cancel := context.WithTimeout(t.Context(), d)
+			defer cancel()
+			answer, err := r.Do(ctx, "")
+			if err != nil {
+				return err.Error()
+			}
+			return answer
+		}
+		assert.Equal(t, "slow", within(time.Minute))
+		assert.Equal(t, "fast", within(500*time.Millisecond))
+		assert.Equal(t, "slow", within(2*time.Second))
+		time.Sleep(8 * time.Second) // the estimate is below half a second now
+		assert.Equal(t, context.DeadlineExceeded.Error(), within(500*time.Millisecond))
+		assert.Equal(t, "fast", within(500*time.Millisecond), "that was news")
+	})
+}

@@ -56,8 +56,14 @@ func (r *run[Req, Resp]) ask(ctx context.Context, req Req) {
 		r.one(caller, ctx, req, &r.calls[0])
 		return
 	}
-	ctx, r.cancel = context.WithCancelCause(ctx)
-	defer r.cancel(nil)
+	r.several(caller, ctx, req)
+}
+
+// several asks all, each on a goroutine of its own.
+func (r *run[Req, Resp]) several(caller, ctx context.Context, req Req) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r.cancel = cancel
 	for i := range r.calls {
 		r.group.Go(func() { r.shielded(caller, ctx, req, &r.calls[i]) })
 	}
