@@ -135,8 +135,8 @@ func BenchmarkStream(b *testing.B) {
 	}
 	b.Run("by hand", func(b *testing.B) {
 		for b.Loop() {
-			for range seq {
-				_ = b
+			for _, err := range seq {
+				_ = err
 			}
 		}
 	})
@@ -144,8 +144,8 @@ func BenchmarkStream(b *testing.B) {
 		s := newStreamer(b, route.Config{}, source{Name: "a", Do: func(context.Context, string) (chunks, error) { return seq, nil }})
 		b.ReportAllocs()
 		for b.Loop() {
-			for range s.Stream(b.Context(), "") {
-				_ = b
+			for _, err := range s.Stream(b.Context(), "") {
+				_ = err
 			}
 		}
 	})

@@ -43,17 +43,17 @@ func TestCooldownDoublesUpToItsCapAndBeginsAnew(t *testing.T) {
 		r := newRouter(t, route.Config{MaxFailures: 1, Cooldown: time.Second, MaxCooldown: 5 * time.Second, OnState: func(e route.StateEvent) {
 			events = append(events, fmt.Sprint(e.Member, " ", e.From, "→", e.To, " ", e.Wait, " ", e.Err))
 		}}, fails("a", &err))
-		for _, want := range []time.Duration{1, 2, 4, 5, 5} {
+		for _, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 5 * time.Second, 5 * time.Second} {
 			_, got := r.Do(t.Context(), "")
 			require.ErrorIs(t, got, errDown)
-			assert.Equal(t, want*time.Second, stats(r, "a").Wait)
-			time.Sleep(want*time.Second - 1)
+			assert.Equal(t, want, stats(r, "a").Wait)
+			time.Sleep(want - time.Millisecond)
 			_, got = r.Do(t.Context(), "")
 			var u *route.UnavailableError
 			require.ErrorAs(t, got, &u)
-			assert.Equal(t, time.Duration(1), u.RetryAfter())
+			assert.Equal(t, time.Millisecond, u.RetryAfter())
 			require.ErrorIs(t, got, route.ErrNoMember)
-			time.Sleep(1)
+			time.Sleep(time.Millisecond)
 		}
 		err = nil
 		_, got := r.Do(t.Context(), "")
@@ -80,7 +80,7 @@ func TestRetryAfter(t *testing.T) {
 	} {
 		t.Run(c.asks.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var err error = fmt.Errorf("wrapped: %w", retryError(c.asks))
+				err := fmt.Errorf("wrapped: %w", retryError(c.asks))
 				r := newRouter(t, route.Config{}, fails("a", &err), says("b"))
 				answer, got := r.Do(t.Context(), "")
 				require.NoError(t, got)

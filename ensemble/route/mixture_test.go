@@ -46,7 +46,10 @@ func after(name string, d time.Duration, value float64, err error) expert {
 
 // keep is a combine function that keeps the parts.
 func keep(parts *[]part) func([]part) (float64, error) {
+	var mu sync.Mutex
 	return func(p []part) (float64, error) {
+		mu.Lock()
+		defer mu.Unlock()
 		*parts = slices.Clone(p)
 		return route.CombineValues(p)
 	}

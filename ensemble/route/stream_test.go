@@ -278,7 +278,8 @@ func TestStreamPanics(t *testing.T) {
 			var group sync.WaitGroup
 			group.Go(func() {
 				defer func() { _ = recover() }()
-				for range s.Stream(t.Context(), "") {
+				for _, err := range s.Stream(t.Context(), "") {
+					assert.NoError(t, err)
 					c.consumer()
 				}
 				through = true
@@ -296,7 +297,8 @@ func TestStreamUpdateAndConfig(t *testing.T) {
 	stopped := 0
 	s := newStreamer(t, route.Config{}, script("a", &stopped, "1", "2"))
 	var all []string
-	for chunk := range s.Stream(t.Context(), "") {
+	for chunk, err := range s.Stream(t.Context(), "") {
+		require.NoError(t, err)
 		all = append(all, chunk)
 		require.NoError(t, s.Update(func(route.Table[string, chunks]) route.Table[string, chunks] {
 			return route.Table[string, chunks]{Members: []source{script("b", &stopped, "3")}}
