@@ -57,8 +57,8 @@
 // # Cost
 //
 // A Do whose first member answers allocates nothing of its own; a Timeout adds a context, a stream a context and a few small objects, and a failure its
-// error. It takes each candidate's lock twice, for moments, and looks at all candidates: it is meant for some tens of members. A Mixture that asks
-// more than one expert starts a goroutine for each. go test -bench . shows both beside what one writes by hand.
+// error. It looks at all members that may be asked, each under its lock for a moment: it is meant for some tens of members. A Mixture that asks
+// more than one expert starts a goroutine for each. Most of the rest is reading the clock. go test -bench . shows both beside what one writes by hand.
 //
 // # Sources
 //

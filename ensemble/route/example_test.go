@@ -80,6 +80,29 @@ func ExampleRule() {
 	// v2: for eve <nil>
 }
 
+// A new version takes over, while requests run.
+func ExampleRouter_Update() {
+	type member = route.Member[prompt, string]
+	r, err := route.New(route.Table[prompt, string]{Members: []member{{Name: "v1", Do: named("v1")}}}, route.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(r.Do(context.Background(), prompt{Text: "one"}))
+	err = r.Update(func(t route.Table[prompt, string]) route.Table[prompt, string] {
+		t.Members = append([]member{{Name: "v2", Do: named("v2")}}, t.Members...) // v1 is its fallback
+		return t
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(r.Do(context.Background(), prompt{Text: "two"}))
+	// Output:
+	// v1: one <nil>
+	// v2: two <nil>
+}
+
 // Images go to what can see.
 func ExampleWithNeeds() {
 	vision := []string{"vision"}

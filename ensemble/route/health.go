@@ -118,9 +118,9 @@ func (l *lease) end(now time.Time, out outcome, err error, retryAfter time.Durat
 	case l.answered:
 	case out == answered:
 		h.observe(at, took)
-	case (out == failed || out == gaveUp) && float64(took) > h.decayed(at):
-		// It takes longer, nobody knows how much. With less than twice the time the estimate would be down to what callers allow at
-		// once, and a hanging member that is cheap would be picked again and again.
+	case out == failed || out == gaveUp:
+		// An answer would have taken longer, nobody knows how much. With less than twice the time the estimate would be down to what callers allow
+		// at once, and a hanging member that is cheap would be picked again and again.
 		h.observe(at, 2*min(took, math.MaxInt64/2))
 	}
 	return h.settle(l, out, at, err, retryAfter)

@@ -173,8 +173,8 @@ func compileRule[Req, Resp any](r *Rule[Req], last bool, members []Member[Req, R
 	if len(r.Use) == 0 {
 		return nil, fmt.Errorf("route: rule %q uses no member", r.Name)
 	}
-	if needsKey(r.Pick) && !keyed {
-		return nil, fmt.Errorf("route: rule %q picks by key: it needs WithKey", r.Name)
+	if err := checkPick(r.Pick, keyed); err != nil {
+		return nil, fmt.Errorf("route: rule %q %w", r.Name, err)
 	}
 	var use []place
 	for _, s := range r.Use {

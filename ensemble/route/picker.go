@@ -89,7 +89,7 @@ func weighted(c *Choice) int {
 // Fastest picks the least expected latency: the estimate, times one more than the requests in flight. Ties go to the first.
 //
 // The estimate is a peak EWMA as in Finagle: it jumps up to a latency that is higher, comes down gradually to those that are lower, and decays with
-// time, so that a member that was slow is tried again. An attempt without an answer that took longer than the estimate counts as twice its time. A member
+// time, so that a member that was slow is tried again. An attempt that failed, or that its caller gave up, counts as twice its time. A member
 // of which nothing is known gets one request first.
 func Fastest() Picker { return PickFunc(fastest) }
 

@@ -29,8 +29,8 @@ func New[Req, Resp any](table Table[Req, Resp], cfg Config, opts ...Option[Req])
 	if err != nil {
 		return nil, err
 	}
-	if needsKey(cfg.Pick) && o.key == nil {
-		return nil, fmt.Errorf("route: Config.Pick picks by key: it needs WithKey")
+	if err := checkPick(cfg.Pick, o.key != nil); err != nil {
+		return nil, fmt.Errorf("route: Config.Pick %w", err)
 	}
 	r := &Router[Req, Resp]{cfg: cfg, opts: o}
 	c, err := compile(table.clone(), &r.cfg, nil, o.key != nil)
@@ -41,7 +41,7 @@ func New[Req, Resp any](table Table[Req, Resp], cfg Config, opts ...Option[Req])
 	return r, nil
 }
 
-// Do asks a member, and when it fails the next, until one answers. The error is that of the first attempt that was the last:
+// Do asks a member, and when it fails another, until one answers. The error is:
 //
 //   - the cause of the caller's context, if that has ended, or [ErrNoTime];
 //   - an [ErrNoMember], if no member could be asked;

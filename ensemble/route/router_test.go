@@ -298,6 +298,7 @@ func TestBadConfig(t *testing.T) {
 		"rule with one twice": {table: rule(route.Rule[string]{Use: share("a", "a")})},
 		"rule with weight":    {table: rule(route.Rule[string]{Use: []route.Share{{Member: "a", Weight: math.NaN()}}})},
 		"rule without key":    {table: rule(route.Rule[string]{Use: share("a"), Pick: route.Sticky("")})},
+		"nil PickFunc":        {table: ok, cfg: route.Config{Pick: route.PickFunc(nil)}},
 		"no key":              {table: ok, cfg: route.Config{Pick: route.Sticky("")}},
 		"MaxAttempts":         {table: ok, cfg: route.Config{MaxAttempts: -1}},
 		"MaxFailures":         {table: ok, cfg: route.Config{MaxFailures: -1}},
@@ -326,4 +327,23 @@ func TestBadConfig(t *testing.T) {
 	require.ErrorContains(t, err, "nil Option")
 	_, err = route.New(ok, route.Config{Cooldown: time.Hour})
 	require.NoError(t, err, "a Cooldown of more than DefaultMaxCooldown is the MaxCooldown too")
+}
+
+// What a Router that is a member refuses, for lack of time or capability, is no failure of it.
+func TestRouterAsAMember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		picky := says("picky")
+		picky.Accepts = func(string) bool { return false }
+		hasty, narrow := newRouter(t, route.Config{MinTime: time.Hour}, says("a")), newRouter(t, route.Config{}, picky)
+		outer := newRouter(t, route.Config{MaxFailures: 1}, member{Name: "hasty", Do: hasty.Do}, member{Name: "narrow", Do: narrow.Do}, says("last"))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		answer, err := outer.Do(ctx, "")
+		require.NoError(t, err)
+		assert.Equal(t, "last", answer)
+		for _, name := range []string{"hasty", "narrow"} {
+			assert.Equal(t, uint64(1), stats(outer, name).Busy)
+			assert.Equal(t, route.Up, stats(outer, name).State)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"errors"
 	"math"
 
 	"github.com/cespare/xxhash/v2"
@@ -32,9 +33,15 @@ func (s sticky) Pick(c *Choice) int {
 
 func (sticky) needsKey() {}
 
-func needsKey(p Picker) bool {
-	_, yes := p.(interface{ needsKey() })
-	return yes
+// checkPick says what is wrong with a picker.
+func checkPick(p Picker, keyed bool) error {
+	if f, ok := p.(PickFunc); ok && f == nil {
+		return errors.New("has a nil PickFunc")
+	}
+	if _, needs := p.(interface{ needsKey() }); needs && !keyed {
+		return errors.New("picks by key: it needs WithKey")
+	}
+	return nil
 }
 
 // unit maps a hash to the middle of one of 2^52 parts of (0, 1), so that its logarithm is neither 0 nor infinite.

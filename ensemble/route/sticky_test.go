@@ -2,8 +2,11 @@ package route_test
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"runtime"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,6 +168,25 @@ func TestUpdate(t *testing.T) {
 		}), `rule "r" uses member "b"`)
 		assert.Len(t, r.Stats().Members, 2, "a table that is wrong changes nothing")
 	})
+}
+
+// No update is lost.
+func TestConcurrentUpdates(t *testing.T) {
+	r := newRouter(t, route.Config{}, says("a"))
+	var group sync.WaitGroup
+	for i := range 4 {
+		group.Go(func() {
+			for j := range 25 {
+				assert.NoError(t, r.Update(func(tb table) table {
+					runtime.Gosched()
+					tb.Members = append(tb.Members, says(fmt.Sprint(i, "/", j)))
+					return tb
+				}))
+			}
+		})
+	}
+	group.Wait()
+	assert.Len(t, r.Stats().Members, 101)
 }
 
 func hangsUntil(name string, release <-chan struct{}) member {

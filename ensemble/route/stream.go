@@ -92,11 +92,11 @@ func (a *streaming[Req, Chunk]) run(req Req, m *Member[Req, iter.Seq2[Chunk, err
 	stop := func() bool { return true }
 	if m.Timeout > 0 {
 		stop = time.AfterFunc(m.Timeout, func() { cancel(ErrTimeout) }).Stop
+		defer stop()
 	}
 	returned, crash := false, gaveUp
 	defer func() {
 		if !returned {
-			stop()
 			a.report(a.l.end(time.Now(), crash, ErrPanicked, 0))
 		}
 	}()
@@ -110,7 +110,7 @@ func (a *streaming[Req, Chunk]) run(req Req, m *Member[Req, iter.Seq2[Chunk, err
 		}
 	}
 	crash = gaveUp
-	if !a.l.answered && !stop() && a.ctx.Err() == nil { // the timer has fired: its cause is there or about to be
+	if !a.l.answered && !stop() { // the timer has fired: its cause is there or about to be
 		err = timeoutError(err)
 	}
 	out, retryAfter := a.judge(a.ctx, err)

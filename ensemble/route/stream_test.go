@@ -310,3 +310,33 @@ func TestStreamUpdateAndConfig(t *testing.T) {
 	_, err := route.NewStream(route.Table[string, chunks]{}, route.Config{})
 	require.Error(t, err)
 }
+
+// After its first chunk the attempt of a probe is like any other: when it fails then, that counts.
+func TestStreamProbeThatBreaksOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stopped := 0
+		s := newStreamer(t, route.Config{MaxFailures: 1}, script("a", &stopped, "1", errDown))
+		for range 2 {
+			_, errs := collect(s.Stream(t.Context(), ""))
+			require.Len(t, errs, 1)
+			assert.Equal(t, route.Cooling, stats(s, "a").State)
+			assert.Equal(t, route.DefaultCooldown, stats(s, "a").Wait, "the first chunk was a success, so it does not double")
+			time.Sleep(route.DefaultCooldown)
+		}
+		assert.Equal(t, uint64(1), stats(s, "a").Probes)
+		checkAccounts(t, s)
+	})
+}
+
+// A stream that ends silently because its caller has gone is not an empty answer.
+func TestStreamEndsSilentlyWithItsContext(t *testing.T) {
+	silent := source{Name: "a", Do: func(ctx context.Context, _ string) (chunks, error) {
+		return func(func(string, error) bool) { <-ctx.Done() }, nil
+	}}
+	s := newStreamer(t, route.Config{}, silent)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go cancel(errBad)
+	_, errs := collect(s.Stream(ctx, ""))
+	assert.Equal(t, []error{errBad}, errs)
+	assert.Equal(t, uint64(1), stats(s, "a").GaveUp)
+}
