@@ -29,7 +29,7 @@
 // Config.Classify tells whose fault an error is: the member's, which counts; nobody's (it is full), which only sends the request on; or the request's, which is not sent
 // on. The end of the caller's own context never counts: set a Timeout for members that hang.
 //
-// A member that has failed MaxFailures times within FailureWindow, or once with an error that has a method RetryAfter() time.Duration, is put aside for a
+// A member that has failed MaxFailures times within FailureWindow, or once with an error whose method RetryAfter() time.Duration asks for a wait, is put aside for a
 // cool-down. After that one request probes it, while the others still go elsewhere: if it is answered the member is up, if it fails the cool-down is twice as
 // long. A request for which every member is put aside fails at once with an [UnavailableError], which says for how long; or see Config.UseCooling. The outcome
 // of a request that began before its member's state changed does not count.

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The errors. Those that mean "rejected before any work began" are ErrNoMember, ErrNotCapable and an ErrNoTime that comes without an [Error].
+// The errors. Those that mean "rejected before any work began" are ErrNoMember (and with it ErrNotCapable and UnavailableError) and ErrNoTime, unless they come in an [Error].
 var (
 	// ErrNoMember is returned when no member may be asked. It comes as an ErrNotCapable or an *UnavailableError; from a [Mixture] also as itself, when the gate
 	// excludes all experts.
@@ -103,7 +103,7 @@ func (e *Error) Unwrap() []error {
 	return errs
 }
 
-// PanicError is the error of an expert of a [Mixture] that panicked in a goroutine of the package.
+// PanicError is the error of an expert of a [Mixture] that panicked in one of its goroutines.
 type PanicError struct {
 	Value any    // what was passed to panic
 	Stack []byte // of the goroutine that panicked

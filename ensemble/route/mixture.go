@@ -76,7 +76,8 @@ var (
 // of equal scores the earlier expert. The weights are the softmax over the scores of those that have answered: the weights of the others are
 // shared out in proportion. Capacity is that of Fedus et al., "Switch Transformers", JMLR 2022, section 2.2.
 //
-// It is safe for concurrent use. No goroutine of a Do outlives it: experts that are cancelled are waited for. With a single expert to ask there is none.
+// It is safe for concurrent use. No goroutine of a Do outlives it: experts that are cancelled are waited for. A panic of an expert is
+// its *[PanicError]; but a single expert is asked on the caller's goroutine, and its panic goes on.
 type Mixture[Req, Resp any] struct {
 	gate     Func[Req, []float64]
 	experts  []Expert[Req, Resp]
