@@ -134,6 +134,7 @@ func TestFailuresDoNotMakeAMemberFast(t *testing.T) {
 // The router tells the picker what it says it does.
 func TestChoice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		var seen []route.Choice
 		release := make(chan struct{})
 		priced, flat := hangs("priced"), says("flat")
@@ -143,6 +144,8 @@ func TestChoice(t *testing.T) {
 		odd := says("odd")
 		odd.CostOf = func(string) float64 { return math.NaN() }
 		r, err := route.New(table{Members: []member{priced, flat, odd}}, route.Config{Pick: route.PickFunc(func(c *route.Choice) int {
+			mu.Lock()
+			defer mu.Unlock()
 			seen = append(seen, *c)
 			seen[len(seen)-1].Candidates = append([]route.Candidate(nil), c.Candidates...)
 			return 0
