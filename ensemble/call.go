@@ -2,6 +2,7 @@ package ensemble
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -18,6 +19,7 @@ type call[Req, In, Out any] struct {
 	wake     chan struct{} // holds a token when the caller should look; it may be one too many
 	timer    *time.Timer   // of the caller
 	votes    []Vote[In]
+	alone    bool // no goroutine uses the call but the caller's, which knows
 
 	mu       sync.Mutex
 	slots    []slot[In]
@@ -48,15 +50,20 @@ func newCall[Req, In, Out any](e *Ensemble[Req, In, Out]) *call[Req, In, Out] {
 	n := len(e.members)
 	c := &call[Req, In, Out]{e: e, wake: make(chan struct{}, 1), slots: make([]slot[In], n), votes: make([]Vote[In], 0, n)}
 	for i := range c.slots {
-		c.slots[i].start = func() { c.work(i) }
+		c.slots[i].start = starter(c, i)
 	}
 	return c
 }
 
+// starter is what the goroutine of a member runs. For each goroutine the runtime looks through the name of its function, twice, and those of generic types are
+// long: from a function that is neither generic nor inlined into one the closure has a short one.
+//
+//go:noinline
+func starter(c interface{ work(member int) }, i int) func() { return func() { c.work(i) } }
+
 // begin starts the members.
 func (e *Ensemble[Req, In, Out]) begin(ctx context.Context, req Req) *call[Req, In, Out] {
 	c := e.calls.Get().(*call[Req, In, Out])
-	e.count.calls.Add(1)
 	c.parent, c.req = ctx, req
 	now := e.now()
 	if d := e.cfg.Deadline; d > 0 {
@@ -86,7 +93,13 @@ func (c *call[Req, In, Out]) run() {
 	if c.deadline > 0 {
 		done = c.ctx.Done() // ends with the parent too
 	}
-	for !c.isDecided() {
+	runtime.Gosched()
+	for decided := false; !decided; decided = c.look() {
+		select {
+		case <-c.wake:
+			continue
+		default:
+		}
 		select {
 		case <-c.wake:
 		case <-c.alarm():
@@ -97,14 +110,16 @@ func (c *call[Req, In, Out]) run() {
 	}
 	byTime := c.byTime || c.ctx.Err() != nil
 	c.cancel()
-	if !byTime {
+	if !c.alone && !byTime {
 		c.reap()
 	}
 }
 
-func (c *call[Req, In, Out]) isDecided() bool {
+// look says whether the call is decided, and notes whether the caller has it for itself.
+func (c *call[Req, In, Out]) look() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.alone = c.decided && c.holders == 1
 	return c.decided
 }
 
@@ -224,15 +239,12 @@ func (c *call[Req, In, Out]) admit(now time.Duration) int {
 
 // reap waits for the goroutines of a decided call.
 func (c *call[Req, In, Out]) reap() {
-	if c.alone() {
-		return
-	}
 	grace := c.e.cfg.Grace
 	if c.deadline > 0 {
 		grace = min(grace, c.deadline-c.e.now())
 	}
 	timeout := c.after(grace)
-	for !c.alone() {
+	for c.look(); !c.alone; c.look() {
 		select {
 		case <-c.wake:
 		case <-timeout:
@@ -243,30 +255,29 @@ func (c *call[Req, In, Out]) reap() {
 	}
 }
 
-// alone says whether no goroutine uses the call but the caller's.
-func (c *call[Req, In, Out]) alone() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.holders == 1
-}
-
 // release ends the caller's part.
 func (c *call[Req, In, Out]) release() {
+	if !c.alone && c.leave() {
+		return // to the last member that returns
+	}
+	c.recycle()
+}
+
+// leave says whether there are others.
+func (c *call[Req, In, Out]) leave() bool {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.holders--
-	last := c.holders == 0
-	if !last {
-		c.released = true
-		for i := range c.slots {
-			if !c.slots[i].gone {
-				c.e.counts[i].abandoned.Add(1)
-			}
+	if c.holders == 0 {
+		return false
+	}
+	c.released = true
+	for i := range c.slots {
+		if !c.slots[i].gone {
+			c.e.abandon(i, 1)
 		}
 	}
-	c.mu.Unlock()
-	if last {
-		c.recycle()
-	}
+	return true
 }
 
 // recycle lets go of what belongs to the caller and to the members.
@@ -281,6 +292,6 @@ func (c *call[Req, In, Out]) recycle() {
 	var none Req
 	c.parent, c.ctx, c.cancel, c.req, c.deadline, c.votes = nil, nil, nil, none, 0, c.votes[:0]
 	c.next, c.answered, c.required, c.ended = 0, 0, 0, 0
-	c.decided, c.good, c.byTime, c.released = false, false, false, false
+	c.alone, c.decided, c.good, c.byTime, c.released = false, false, false, false, false
 	c.e.calls.Put(c)
 }

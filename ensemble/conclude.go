@@ -3,17 +3,14 @@ package ensemble
 import "context"
 
 // conclude makes the answer, or the error, of a decided call.
-func (c *call[Req, In, Out]) conclude() (Out, Agreement, error) {
-	c.tally()
-	count := &c.e.count
-	var none Out
+func (c *call[Req, In, Out]) conclude() (value Out, agreement Agreement, err error) {
+	answered := false
+	defer func() { c.tally(answered) }() // also if Combine panics
 	if !c.good {
 		if c.parent.Err() != nil {
-			count.gaveUp.Add(1)
-			return none, Agreement{}, context.Cause(c.parent)
+			return value, agreement, context.Cause(c.parent)
 		}
-		count.failed.Add(1)
-		return none, Agreement{}, c.failure()
+		return value, agreement, c.failure()
 	}
 	sum := 0.0
 	for i := range c.slots {
@@ -26,35 +23,12 @@ func (c *call[Req, In, Out]) conclude() (Out, Agreement, error) {
 			c.votes = append(c.votes, Vote[In]{Member: i, Name: m.Name, Weight: m.Weight / sum, Value: s.value})
 		}
 	}
-	outcome := &count.failed
-	defer func() { outcome.Add(1) }() // also if Combine panics
-	value, agreement, err := c.e.combiner.Combine(c.parent, c.votes)
+	result, agreement, err := c.e.combiner.Combine(c.parent, c.votes)
 	if err != nil {
-		return none, Agreement{}, err
+		return value, Agreement{}, err
 	}
-	outcome = &count.answered
-	if c.answered < len(c.slots) {
-		outcome = &count.partial
-	}
-	return value, agreement, nil
-}
-
-// tally counts the outcomes of the members.
-func (c *call[Req, In, Out]) tally() {
-	for i := range c.slots {
-		s, n := &c.slots[i], &c.e.counts[i]
-		switch s.status {
-		case Answered:
-			n.answers.Add(1)
-			n.latency.Add(int64(s.took))
-		case Failed:
-			n.errors.Add(1)
-		case TimedOut, Late:
-			n.timeouts.Add(1)
-		case Cancelled:
-			n.cancelled.Add(1)
-		}
-	}
+	answered = true
+	return result, agreement, nil
 }
 
 // failure says why there is no answer.

@@ -20,8 +20,8 @@ type Ensemble[Req, In, Out any] struct {
 	timeouts bool // some member has one
 	epoch    time.Time
 	calls    sync.Pool // of *call
-	count    counters
-	counts   []memberCounters
+	counting sync.Mutex
+	stats    Stats
 }
 
 // New makes an ensemble of members whose answers are joined by a combiner:
@@ -62,9 +62,10 @@ func New[Req, In, Out any](members []Member[Req, In], combiner Combiner[In, Out]
 	}
 	e := &Ensemble[Req, In, Out]{
 		members: members, combiner: combiner, check: o.check, cfg: cfg, needed: cfg.Quorum, epoch: time.Now(),
-		early: cfg.Policy == Quorum || cfg.Policy == First, counts: make([]memberCounters, len(members)),
+		early: cfg.Policy == Quorum || cfg.Policy == First, stats: Stats{Members: make([]MemberStats, len(members))},
 	}
 	for i := range members {
+		e.stats.Members[i].Name = members[i].Name
 		if members[i].Required {
 			e.required++
 		}

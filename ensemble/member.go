@@ -73,7 +73,7 @@ func (c *call[Req, In, Out]) finish(i int, ctx context.Context, value In, err er
 		wake = c.decided || next >= 0 && c.e.timeouts // the new one may be the next to time out
 	}
 	if c.released {
-		c.e.counts[i].abandoned.Add(-1)
+		c.e.abandon(i, -1)
 	}
 	last := false
 	if next < 0 {

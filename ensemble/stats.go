@@ -1,13 +1,13 @@
 package ensemble
 
 import (
-	"sync/atomic"
+	"slices"
 	"time"
 )
 
-// Stats are the counters and gauges of an [Ensemble].
+// Stats are the counters and gauges of an [Ensemble]. A call, and what its members did, is counted when it is over.
 type Stats struct {
-	Calls    uint64 // of Do and Ask that asked members; each is one of the following when it is over
+	Calls    uint64 // of Do and Ask that asked members; each is one of the following four
 	Answered uint64 // with an answer of all members
 	Partial  uint64 // with an answer of some
 	Failed   uint64 // with a QuorumError, or an error or a panic of the combiner
@@ -17,7 +17,7 @@ type Stats struct {
 	Members   []MemberStats // in the order of the members
 }
 
-// MemberStats are the counters and gauges of a member. They are counted when the call is over.
+// MemberStats are the counters and gauges of a member.
 type MemberStats struct {
 	Name      string
 	Calls     uint64 // that were made; each is one of the following four
@@ -38,28 +38,55 @@ func (m MemberStats) MeanLatency() time.Duration {
 	return m.Latency / time.Duration(m.Answers)
 }
 
-type counters struct{ calls, answered, partial, failed, gaveUp atomic.Uint64 }
-
-type memberCounters struct {
-	answers, errors, timeouts, cancelled atomic.Uint64
-	latency, abandoned                   atomic.Int64
-}
-
 // Stats are the counters and gauges at this moment.
 func (e *Ensemble[Req, In, Out]) Stats() Stats {
-	s := Stats{
-		Answered: e.count.answered.Load(), Partial: e.count.partial.Load(),
-		Failed: e.count.failed.Load(), GaveUp: e.count.gaveUp.Load(), Calls: e.count.calls.Load(),
-		Members: make([]MemberStats, len(e.members)),
-	}
-	for i := range e.members {
-		c, m := &e.counts[i], &s.Members[i]
-		*m = MemberStats{
-			Name: e.members[i].Name, Answers: c.answers.Load(), Errors: c.errors.Load(), Timeouts: c.timeouts.Load(),
-			Cancelled: c.cancelled.Load(), Latency: time.Duration(c.latency.Load()), Abandoned: int(c.abandoned.Load()),
-		}
-		m.Calls = m.Answers + m.Errors + m.Timeouts + m.Cancelled
-		s.Abandoned += m.Abandoned
-	}
+	e.counting.Lock()
+	defer e.counting.Unlock()
+	s := e.stats
+	s.Members = slices.Clone(s.Members)
 	return s
+}
+
+// abandon adds to the calls of a member that are left behind.
+func (e *Ensemble[Req, In, Out]) abandon(member, n int) {
+	e.counting.Lock()
+	defer e.counting.Unlock()
+	e.stats.Abandoned += n
+	e.stats.Members[member].Abandoned += n
+}
+
+// tally counts a call that is over.
+func (c *call[Req, In, Out]) tally(answered bool) {
+	c.e.counting.Lock()
+	defer c.e.counting.Unlock()
+	st := &c.e.stats
+	st.Calls++
+	switch {
+	case answered && c.answered == len(c.slots):
+		st.Answered++
+	case answered:
+		st.Partial++
+	case !c.good && c.parent.Err() != nil:
+		st.GaveUp++
+	default:
+		st.Failed++
+	}
+	for i := range c.slots {
+		m := &st.Members[i]
+		status := c.slots[i].status
+		if status != NotCalled {
+			m.Calls++
+		}
+		switch status {
+		case Answered:
+			m.Answers++
+			m.Latency += c.slots[i].took
+		case Failed:
+			m.Errors++
+		case TimedOut, Late:
+			m.Timeouts++
+		case Cancelled:
+			m.Cancelled++
+		}
+	}
 }
