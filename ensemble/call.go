@@ -110,7 +110,7 @@ func (c *call[Req, In, Out]) run() {
 	}
 	byTime := c.byTime || c.ctx.Err() != nil
 	c.cancel()
-	if !c.alone && !byTime {
+	if !c.alone && !byTime && c.leaving() {
 		c.reap()
 	}
 }
@@ -237,14 +237,14 @@ func (c *call[Req, In, Out]) admit(now time.Duration) int {
 	return i
 }
 
-// reap waits for the goroutines of a decided call.
+// reap waits for the members that were cancelled by the decision; those that had timed out before have had their time.
 func (c *call[Req, In, Out]) reap() {
 	grace := c.e.cfg.Grace
 	if c.deadline > 0 {
 		grace = min(grace, c.deadline-c.e.now())
 	}
 	timeout := c.after(grace)
-	for c.look(); !c.alone; c.look() {
+	for c.leaving() {
 		select {
 		case <-c.wake:
 		case <-timeout:
@@ -253,6 +253,18 @@ func (c *call[Req, In, Out]) reap() {
 			return
 		}
 	}
+}
+
+// leaving says whether a member that was cancelled has not returned.
+func (c *call[Req, In, Out]) leaving() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.slots {
+		if s := &c.slots[i]; s.status == Cancelled && !s.gone {
+			return true
+		}
+	}
+	return false
 }
 
 // release ends the caller's part.

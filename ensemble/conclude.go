@@ -44,10 +44,7 @@ func (c *call[Req, In, Out]) failure() error {
 			e.Required = append(e.Required, m.Name)
 		}
 		switch o.Status {
-		case Late:
-			e.cause = ErrDeadline
-			fallthrough
-		case Failed, TimedOut:
+		case Failed, TimedOut, Late:
 			e.Members = append(e.Members, &MemberError{m.Name, o.Err})
 		}
 	}

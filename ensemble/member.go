@@ -57,13 +57,13 @@ func (c *call[Req, In, Out]) finish(i int, ctx context.Context, value In, err er
 	if err != nil {
 		status, err = c.classify(ctx, err)
 	}
-	wake := false
 	next = -1
 	c.mu.Lock()
+	wake := c.decided // a caller that reaps looks who is left
 	s := &c.slots[i]
 	s.gone = true
 	expired := !s.running // and its place has gone to another
-	if !expired && !c.decided {
+	if !expired && !c.decided && status != NotCalled {
 		s.took = now - s.began
 		if err == nil {
 			s.value = value
@@ -79,7 +79,6 @@ func (c *call[Req, In, Out]) finish(i int, ctx context.Context, value In, err er
 	if next < 0 {
 		c.holders--
 		last = c.holders == 0
-		wake = wake || c.decided && c.holders == 1
 	}
 	c.mu.Unlock()
 	if wake {
@@ -95,21 +94,14 @@ func (c *call[Req, In, Out]) finish(i int, ctx context.Context, value In, err er
 	return next
 }
 
-// classify tells an error of the member from one that comes of the end of its context.
+// classify tells an error of the member from one that comes of the end of its context. NotCalled stands for a call that is about to be decided by its
+// deadline or its caller: that is left to the caller's goroutine, which has been woken by the same end of a context.
 func (c *call[Req, In, Out]) classify(ctx context.Context, err error) (Status, error) {
 	switch {
 	case ctx.Err() == nil:
 		return Failed, err
-	case c.parent.Err() == context.DeadlineExceeded: //nolint:errorlint // context.Context promises this very value
-		return Late, err
-	case c.parent.Err() != nil:
-		return Cancelled, err
+	case c.ctx.Err() == nil:
+		return TimedOut, ErrTimeout // its own context is the only one that has ended
 	}
-	switch context.Cause(ctx) { //nolint:errorlint // the very value that was given to the context; an outer ensemble's would have ended the parent
-	case ErrTimeout:
-		return TimedOut, ErrTimeout
-	case ErrDeadline:
-		return Late, ErrDeadline
-	}
-	return Cancelled, err
+	return NotCalled, err
 }
