@@ -10,16 +10,18 @@ import (
 // call is one Do. Members write what they return into its slots, and the one that decides the call wakes the caller. It is used again when the
 // caller and all its goroutines are done with it; a member that ignores its context keeps it so long.
 type call[Req, In, Out any] struct {
-	e        *Ensemble[Req, In, Out]
-	parent   context.Context // the caller's
-	ctx      context.Context // the members'
-	cancel   context.CancelFunc
-	req      Req
-	deadline time.Duration // since the epoch; 0 is none
-	wake     chan struct{} // holds a token when the caller should look; it may be one too many
-	timer    *time.Timer   // of the caller
-	votes    []Vote[In]
-	alone    bool // no goroutine uses the call but the caller's, which knows
+	e            *Ensemble[Req, In, Out]
+	parent       context.Context // the caller's
+	ctx          context.Context // the members'
+	cancel       context.CancelFunc
+	shared       context.Context // of members that begin together and have the same Timeout; otherwise nil, and each has its own
+	cancelShared context.CancelFunc
+	req          Req
+	deadline     time.Duration // since the epoch; 0 is none
+	wake         chan struct{} // holds a token when the caller should look; it may be one too many
+	timer        *time.Timer   // of the caller
+	votes        []Vote[In]
+	alone        bool // no goroutine uses the call but the caller's, which knows
 
 	mu       sync.Mutex
 	slots    []slot[In]
@@ -72,6 +74,9 @@ func (e *Ensemble[Req, In, Out]) begin(ctx context.Context, req Req) *call[Req, 
 	} else {
 		c.ctx, c.cancel = context.WithCancel(ctx)
 	}
+	if e.shared > 0 {
+		c.shared, c.cancelShared = context.WithTimeoutCause(c.ctx, e.shared, ErrTimeout)
+	}
 	// No goroutine has the call yet, so that this needs no lock; they may run from the first go statement on.
 	n := e.cfg.Concurrency
 	c.next, c.holders = n, n+1
@@ -110,6 +115,9 @@ func (c *call[Req, In, Out]) run() {
 	}
 	byTime := c.byTime || c.ctx.Err() != nil
 	c.cancel()
+	if c.cancelShared != nil {
+		c.cancelShared()
+	}
 	if !c.alone && !byTime && c.leaving() {
 		c.reap()
 	}
@@ -302,7 +310,7 @@ func (c *call[Req, In, Out]) recycle() {
 		c.slots[i] = slot[In]{start: c.slots[i].start}
 	}
 	var none Req
-	c.parent, c.ctx, c.cancel, c.req, c.deadline, c.votes = nil, nil, nil, none, 0, c.votes[:0]
+	c.parent, c.ctx, c.cancel, c.shared, c.cancelShared, c.req, c.deadline, c.votes = nil, nil, nil, nil, nil, none, 0, c.votes[:0]
 	c.next, c.answered, c.required, c.ended = 0, 0, 0, 0
 	c.alone, c.decided, c.good, c.byTime, c.released = false, false, false, false, false
 	c.e.calls.Put(c)

@@ -3,6 +3,7 @@ package ensemble
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,10 +15,11 @@ type Ensemble[Req, In, Out any] struct {
 	combiner Combiner[In, Out]
 	check    func(In) error // of the option
 	cfg      Config
-	required int  // members
-	needed   int  // members that have to answer, required ones included
-	early    bool // do not wait for more than are needed
-	timeouts bool // some member has one
+	required int           // members
+	needed   int           // members that have to answer, required ones included
+	early    bool          // do not wait for more than are needed
+	timeouts bool          // some member has one
+	shared   time.Duration // the timeout of all members, if all begin together and have the same
 	epoch    time.Time
 	calls    sync.Pool // of *call
 	counting sync.Mutex
@@ -73,10 +75,10 @@ func New[Req, In, Out any](members []Member[Req, In], combiner Combiner[In, Out]
 			e.timeouts = true
 		}
 	}
-	switch cfg.Policy {
-	case All:
-		e.needed = 1
-	case First:
+	if cfg.Concurrency == len(members) && !slices.ContainsFunc(members, func(m Member[Req, In]) bool { return m.Timeout != members[0].Timeout }) {
+		e.shared = members[0].Timeout
+	}
+	if cfg.Policy == All || cfg.Policy == First {
 		e.needed = 1
 	}
 	e.needed = max(e.needed, e.required)

@@ -1,8 +1,6 @@
 package ensemble
 
-import (
-	"context"
-)
+import "context"
 
 // work is a goroutine of a call: it runs member i, and others for which there was no place, one after the other.
 func (c *call[Req, In, Out]) work(i int) {
@@ -15,7 +13,9 @@ func (c *call[Req, In, Out]) work(i int) {
 func (c *call[Req, In, Out]) ask(i int) (next int) {
 	e, m := c.e, &c.e.members[i]
 	ctx := c.ctx
-	if m.Timeout > 0 {
+	if c.shared != nil {
+		ctx = c.shared
+	} else if m.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, m.Timeout, ErrTimeout)
 		defer cancel()
