@@ -182,7 +182,7 @@ func (c *call[Req, In, Out]) expire() {
 // end is the end of the caller's context, or the deadline.
 func (c *call[Req, In, Out]) end() {
 	own := c.parent.Err() == nil
-	late := own || c.parent.Err() == context.DeadlineExceeded //nolint:errorlint // context.Context promises this very value
+	late := own || c.parent.Err() == context.DeadlineExceeded // the very value, as context.Context promises
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.decided {

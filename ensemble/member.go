@@ -32,7 +32,7 @@ func (c *call[Req, In, Out]) ask(i int) (next int) {
 				err, exits = ErrGoexit, true
 			}
 		}
-		next = c.finish(i, ctx, value, err)
+		next = c.finish(ctx, i, value, err)
 		if exits && next >= 0 {
 			go c.slots[next].start() // in the place of this goroutine, which ends
 		}
@@ -51,7 +51,7 @@ func (c *call[Req, In, Out]) ask(i int) (next int) {
 }
 
 // finish takes what a member has returned. The call belongs to others when it returns -1.
-func (c *call[Req, In, Out]) finish(i int, ctx context.Context, value In, err error) (next int) {
+func (c *call[Req, In, Out]) finish(ctx context.Context, i int, value In, err error) (next int) {
 	now := c.e.now()
 	status := Answered
 	if err != nil {

@@ -46,7 +46,7 @@ func labels[L comparable](weight func(Vote[L]) float64) Combiner[L, L] {
 }
 
 func selfEqual[L comparable](label L) error {
-	if label != label { //nolint:staticcheck // that is what a NaN is known by
+	if label != label { // that is what a NaN is known by
 		return fmt.Errorf("%w: %v is not equal to itself", ErrBadAnswer, label)
 	}
 	return nil
