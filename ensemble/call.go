@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,15 +26,15 @@ type call[Req, In, Out any] struct {
 
 	mu       sync.Mutex
 	slots    []slot[In]
-	next     int  // the first member that has not been called
-	holders  int  // goroutines that use the call, the caller included
-	answered int  // members
-	required int  // members that have answered
-	ended    int  // members that have answered, failed or timed out
-	decided  bool // slots do not change any more, but for gone
-	good     bool // there are enough answers
-	byTime   bool // decided by a deadline
-	released bool // by the caller
+	next     int         // the first member that has not been called
+	holders  int         // goroutines that use the call, the caller included
+	answered int         // members
+	required int         // members that have answered
+	ended    int         // members that have answered, failed or timed out
+	decided  atomic.Bool // slots do not change any more, but for gone; set with the lock held
+	good     bool        // there are enough answers
+	byTime   bool        // decided by a deadline
+	released bool        // by the caller
 }
 
 // slot is a member in a call.
@@ -113,12 +114,11 @@ func (c *call[Req, In, Out]) run() {
 			c.end()
 		}
 	}
-	byTime := c.byTime || c.ctx.Err() != nil
 	c.cancel()
 	if c.cancelShared != nil {
 		c.cancelShared()
 	}
-	if !c.alone && !byTime && c.leaving() {
+	if !c.alone && !c.byTime && c.leaving() {
 		c.reap()
 	}
 }
@@ -127,8 +127,8 @@ func (c *call[Req, In, Out]) run() {
 func (c *call[Req, In, Out]) look() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.alone = c.decided && c.holders == 1
-	return c.decided
+	c.alone = c.decided.Load() && c.holders == 1
+	return c.decided.Load()
 }
 
 // alarm is a channel that is ready when the next member times out, nil if none can.
@@ -167,7 +167,7 @@ func (c *call[Req, In, Out]) expire() {
 	defer c.mu.Unlock()
 	for i := range c.slots {
 		s, t := &c.slots[i], c.e.members[i].Timeout
-		if c.decided || !s.running || t == 0 || now < s.began+t {
+		if c.decided.Load() || !s.running || t == 0 || now < s.began+t {
 			continue
 		}
 		s.took = now - s.began
@@ -185,7 +185,7 @@ func (c *call[Req, In, Out]) end() {
 	late := own || c.parent.Err() == context.DeadlineExceeded // the very value, as context.Context promises
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.decided {
+	if c.decided.Load() {
 		return
 	}
 	c.byTime = true
@@ -200,7 +200,7 @@ func (c *call[Req, In, Out]) end() {
 
 // decide closes the slots. It is called with the lock held.
 func (c *call[Req, In, Out]) decide() {
-	c.decided = true
+	c.decided.Store(true)
 	for i := range c.slots {
 		if s := &c.slots[i]; s.running {
 			s.status = Cancelled
@@ -235,7 +235,7 @@ func (c *call[Req, In, Out]) settle(i int, status Status, err error) {
 
 // admit returns the next member to call, -1 if there is none. It is called with the lock held.
 func (c *call[Req, In, Out]) admit(now time.Duration) int {
-	if c.decided || c.next == len(c.slots) || c.ctx.Err() != nil {
+	if c.decided.Load() || c.next == len(c.slots) || c.ctx.Err() != nil {
 		return -1
 	}
 	i := c.next
@@ -312,6 +312,7 @@ func (c *call[Req, In, Out]) recycle() {
 	var none Req
 	c.parent, c.ctx, c.cancel, c.shared, c.cancelShared, c.req, c.deadline, c.votes = nil, nil, nil, nil, nil, none, 0, c.votes[:0]
 	c.next, c.answered, c.required, c.ended = 0, 0, 0, 0
-	c.alone, c.decided, c.good, c.byTime, c.released = false, false, false, false, false
+	c.alone, c.good, c.byTime, c.released = false, false, false, false
+	c.decided.Store(false)
 	c.e.calls.Put(c)
 }

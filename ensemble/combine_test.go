@@ -104,7 +104,7 @@ func TestProbabilities(t *testing.T) {
 	assert.InDelta(t, -(0.375*math.Log(0.375) + 0.175*math.Log(0.175) + 0.45*math.Log(0.45)), a.Agreement.Entropy, 1e-6)
 	assert.InDelta(t, 0.25*0.45*0.45+0.75*0.15*0.15, a.Agreement.Variance, 1e-6)
 	// Of equals the first, also if sums differ by rounding.
-	a, err = combine(t, ensemble.SoftVote[float32](), []float64{1, 2, 3}, []float32{1, 0}, []float32{1, 0}, []float32{0, 1})
+	a, err = combine(t, ensemble.SoftVote[float32](), []float64{0.1, 0.3, 0.4}, []float32{1, 0}, []float32{1, 0}, []float32{0, 1})
 	require.NoError(t, err)
 	assert.Equal(t, 0, a.Value)
 
@@ -130,9 +130,9 @@ func TestVotes(t *testing.T) {
 	a, err = combine(t, ensemble.MajorityVote[string](), nil, "b", "a", "a", "b")
 	require.NoError(t, err)
 	assert.Equal(t, "b", a.Value, "the label of the earliest member")
-	a, err = combine(t, ensemble.WeightedVote[string](), []float64{0.1, 0.2, 0.3}, "b", "b", "a")
+	a, err = combine(t, ensemble.WeightedVote[string](), []float64{0.1, 0.3, 0.4}, "b", "b", "a")
 	require.NoError(t, err)
-	assert.Equal(t, "b", a.Value, "0.1+0.2 and 0.3 are a tie")
+	assert.Equal(t, "b", a.Value, "0.1+0.3 and 0.4 are a tie")
 	a, err = combine(t, ensemble.MajorityVote[string](), nil, "a", "a", "a")
 	require.NoError(t, err)
 	assert.Equal(t, ensemble.Agreement{Share: 1}, a.Agreement)
@@ -155,6 +155,11 @@ func TestRanks(t *testing.T) {
 	a, err = combine(t, ensemble.ReciprocalRank[string](1), []float64{1, 3}, []string{"a"}, []string{"b"})
 	require.NoError(t, err)
 	assert.Equal(t, []ranked{{"b", 0.75}, {"a", 0.25}}, a.Value)
+
+	// Ranks 1, 7, 2 and 2, 1, 7 have the same score, but for rounding.
+	a, err = combine(t, ensemble.ReciprocalRank[string](0), nil, []string{"a", "b"}, []string{"b", "1", "2", "3", "4", "5", "a"}, []string{"6", "a", "7", "8", "9", "10", "b"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"a", "b"}, []string{a.Value[0].ID, a.Value[1].ID})
 
 	// Four candidates: the first list gives 4, 3, 2 and leaves 1 for d; the second gives 4, 3 and leaves 1.5 each.
 	b, err := combine(t, ensemble.Borda[string](), nil, []string{"a", "b", "c"}, []string{"d", "a"})

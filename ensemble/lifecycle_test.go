@@ -218,6 +218,59 @@ func TestNoneIsCalledOnceDecided(t *testing.T) {
 	})
 }
 
+// No member is called either when the caller's context has ended, nor, of those that wait for the processor, when the call has been decided meanwhile.
+func TestNoneIsCalledInVain(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var calls atomic.Int32
+	count := func(context.Context, int) (float64, error) { calls.Add(1); return 1, nil }
+	e := newMean(t, ensemble.Config{Policy: ensemble.Partial, Quorum: 1, Concurrency: 1},
+		of(func(context.Context, int) (float64, error) { cancel(); return 1, nil }, count, count)...)
+	a, err := e.Ask(ctx, 0)
+	assert.Equal(t, context.Canceled, err)
+	assert.Zero(t, calls.Load())
+	assert.Equal(t, []ensemble.Status{ensemble.Answered, ensemble.NotCalled, ensemble.NotCalled}, statuses(a))
+
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	e = newMean(t, ensemble.Config{Policy: ensemble.First}, of(count, count, count, count, count)...)
+	for range 100 {
+		_, err := e.Do(t.Context(), 0)
+		require.NoError(t, err)
+	}
+	assert.Less(t, calls.Load(), int32(200), "500 without looking")
+}
+
+// An answer that comes while a decided call waits for its losers is not in the call's answer.
+func TestAnswersOfLosers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newMean(t, ensemble.Config{Policy: ensemble.Quorum, Quorum: 2}, of(after(5*ms, 1), after(10*ms, 1), deaf(15*ms, 70))...)
+		began := time.Now()
+		a, err := e.Ask(t.Context(), 0)
+		require.NoError(t, err)
+		assert.InDelta(t, 1, a.Value, 0)
+		assert.Equal(t, ensemble.Cancelled, a.Members[2].Status)
+		assert.Equal(t, 15*ms, time.Since(began))
+	})
+}
+
+// A member that has timed out returns in the time of a later call, which has nothing to do with it, nor with the place that it has left.
+func TestTimedOutMembersReturnLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := of(deaf(25*ms, 1e6), func(ctx context.Context, req int) (float64, error) { return float64(req), sleep(ctx, 3*ms) })
+		m[0].Timeout = 10 * ms
+		e := newMean(t, ensemble.Config{Policy: ensemble.Partial, Quorum: 1, Concurrency: 1}, m...)
+		for req := range 50 {
+			began := time.Now()
+			got, err := e.Do(t.Context(), req)
+			require.NoError(t, err)
+			assert.InDelta(t, float64(req), got, 0)
+			assert.Equal(t, 13*ms, time.Since(began))
+			assert.Positive(t, e.Stats().Abandoned)
+		}
+		time.Sleep(time.Second)
+		assert.Zero(t, e.Stats().Abandoned)
+	})
+}
+
 // A nested ensemble's time-outs are not taken for the outer's.
 func TestNested(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -37,7 +37,10 @@ func (c *call[Req, In, Out]) ask(i int) (next int) {
 			go c.slots[next].start() // in the place of this goroutine, which ends
 		}
 	}()
-	if err = ctx.Err(); err == nil { // the call may be decided before this goroutine gets its turn
+	if err = ctx.Err(); err == nil && c.decided.Load() { // before this goroutine got its turn
+		err = ErrNotNeeded
+	}
+	if err == nil {
 		value, err = m.Do(ctx, c.req)
 	}
 	if err == nil && e.combiner.Check != nil {
@@ -59,18 +62,18 @@ func (c *call[Req, In, Out]) finish(ctx context.Context, i int, value In, err er
 	}
 	next = -1
 	c.mu.Lock()
-	wake := c.decided // a caller that reaps looks who is left
+	wake := c.decided.Load() // a caller that reaps looks who is left
 	s := &c.slots[i]
 	s.gone = true
 	expired := !s.running // and its place has gone to another
-	if !expired && !c.decided && status != NotCalled {
+	if !expired && !c.decided.Load() && status != NotCalled {
 		s.took = now - s.began
 		if err == nil {
 			s.value = value
 		}
 		c.settle(i, status, err)
 		next = c.admit(now)
-		wake = c.decided || next >= 0 && c.e.timeouts // the new one may be the next to time out
+		wake = c.decided.Load() || next >= 0 && c.e.timeouts // the new one may be the next to time out
 	}
 	if c.released {
 		c.e.abandon(i, -1)

@@ -64,6 +64,7 @@ func TestPolicies(t *testing.T) {
 		"timeout of all":                 {ensemble.Config{MemberTimeout: 15 * ms}, three(), 0, ensemble.ErrTimeout, 15 * ms, nil},
 		"timeout, deaf":                  {ensemble.Config{Policy: ensemble.Partial}, timeout(of(after(10*ms, 1), after(20*ms, 2), deaf(time.Second, 6)), 2, 25*ms), 1.5, nil, 25 * ms, statusList{answered, answered, timedOut}},
 		"timeout frees a place":          {ensemble.Config{Policy: ensemble.Partial, Quorum: 1, Concurrency: 1}, timeout(of(deaf(time.Second, 1), after(20*ms, 2), after(30*ms, 6)), 0, 25*ms), 4, nil, 75 * ms, statusList{timedOut, answered, answered}},
+		"timeout of a later member":      {ensemble.Config{Policy: ensemble.Partial, Quorum: 1, Concurrency: 1}, timeout(of(after(10*ms, 1), deaf(time.Second, 2)), 1, 25*ms), 1, nil, 35 * ms, statusList{answered, timedOut}},
 		"timeout from its own beginning": {ensemble.Config{Concurrency: 1, MemberTimeout: 35 * ms}, three(), 3, nil, 60 * ms, statusList{answered, answered, answered}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -145,6 +146,16 @@ func TestQuorumError(t *testing.T) {
 		assert.Equal(t, `ensemble: 1 of 4 members answered, 1 needed, required: ["a"]; member "a": model error; member "b": other; `+
 			`member "c": ensemble: member timeout: context deadline exceeded`, err.Error())
 	})
+}
+
+// Under All each member counts for what is needed, under other policies each that is required.
+func TestNeeded(t *testing.T) {
+	for policy, needed := range map[ensemble.Policy]int{ensemble.All: 3, ensemble.First: 1, ensemble.Quorum: 2} {
+		var q *ensemble.QuorumError
+		_, err := newMean(t, ensemble.Config{Policy: policy}, of(fails(0), fails(0), fails(0))...).Do(t.Context(), 0)
+		require.ErrorAs(t, err, &q)
+		assert.Equal(t, needed, q.Needed)
+	}
 }
 
 // The deadline of the caller's context is a deadline as the configured one is; cancelling it is none.
