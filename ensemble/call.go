@@ -34,6 +34,7 @@ type call[Req, In, Out any] struct {
 	decided  atomic.Bool // slots do not change any more, but for gone; set with the lock held
 	good     bool        // there are enough answers
 	byTime   bool        // decided by a deadline
+	waiting  bool        // the caller is about to wait for wake, or does
 	released bool        // by the caller
 }
 
@@ -99,13 +100,8 @@ func (c *call[Req, In, Out]) run() {
 	if c.deadline > 0 {
 		done = c.ctx.Done() // ends with the parent too
 	}
-	runtime.Gosched()
-	for decided := false; !decided; decided = c.look() {
-		select {
-		case <-c.wake:
-			continue
-		default:
-		}
+	runtime.Gosched() // members that are quick have answered when this returns, and parking and waking cost more
+	for !c.look() {
 		select {
 		case <-c.wake:
 		case <-c.alarm():
@@ -127,8 +123,9 @@ func (c *call[Req, In, Out]) run() {
 func (c *call[Req, In, Out]) look() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.alone = c.decided.Load() && c.holders == 1
-	return c.decided.Load()
+	decided := c.decided.Load()
+	c.alone, c.waiting = decided && c.holders == 1, !decided
+	return decided
 }
 
 // alarm is a channel that is ready when the next member times out, nil if none can.
@@ -269,6 +266,7 @@ func (c *call[Req, In, Out]) leaving() bool {
 	defer c.mu.Unlock()
 	for i := range c.slots {
 		if s := &c.slots[i]; s.status == Cancelled && !s.gone {
+			c.waiting = true
 			return true
 		}
 	}
@@ -312,7 +310,7 @@ func (c *call[Req, In, Out]) recycle() {
 	var none Req
 	c.parent, c.ctx, c.cancel, c.shared, c.cancelShared, c.req, c.deadline, c.votes = nil, nil, nil, nil, nil, none, 0, c.votes[:0]
 	c.next, c.answered, c.required, c.ended = 0, 0, 0, 0
-	c.alone, c.good, c.byTime, c.released = false, false, false, false
+	c.alone, c.good, c.byTime, c.waiting, c.released = false, false, false, false, false
 	c.decided.Store(false)
 	c.e.calls.Put(c)
 }

@@ -83,6 +83,7 @@ func (c *call[Req, In, Out]) finish(ctx context.Context, i int, value In, err er
 		c.holders--
 		last = c.holders == 0
 	}
+	wake = wake && c.waiting // otherwise it looks before it waits
 	c.mu.Unlock()
 	if wake {
 		// If the caller has left meanwhile the token may be for the next call that uses c, whose caller looks and finds nothing.
