@@ -114,7 +114,7 @@ func (c *call[Req, In, Out]) run() {
 	if c.cancelShared != nil {
 		c.cancelShared()
 	}
-	if !c.alone && !c.byTime && c.leaving() {
+	if !c.alone && c.leaving() {
 		c.reap()
 	}
 }

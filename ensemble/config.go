@@ -55,9 +55,8 @@ type Config struct {
 	Quorum int
 
 	// Deadline is how long a call may take, from its beginning. Members see it in their contexts. When it is reached, the call is answered with
-	// what is there if that suffices (always the case with neither Required members nor missing answers to the quorum), and fails with ErrDeadline
-	// otherwise. The deadline of the caller's context is treated in the same way, but that the error is then the context's. Default: 0, none but that of the
-	// caller's context.
+	// what is there if that is what the policy needs, and fails with ErrDeadline otherwise. The deadline of the caller's context is treated in the
+	// same way, but that the error is then the context's. Default: 0, none but that of the caller's context.
 	Deadline time.Duration
 
 	// MemberTimeout is the Timeout of members that have none of their own. Default: 0, no bound.

@@ -41,7 +41,7 @@ func ExampleQuorumError() {
 	down := func(context.Context, string) (string, error) { return "", errors.New("connection refused") }
 	filter, err := ensemble.New([]ensemble.Member[string, string]{
 		{Name: "bayes", Do: ok}, {Name: "rules", Do: down}, {Name: "llm", Do: down},
-	}, ensemble.MajorityVote[string](), ensemble.Config{Policy: ensemble.Partial})
+	}, ensemble.MajorityVote[string](), ensemble.Config{Policy: ensemble.Partial, Concurrency: 1})
 	if err != nil {
 		fmt.Println(err)
 		return
