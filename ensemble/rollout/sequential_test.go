@@ -1,0 +1,194 @@
+package rollout_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/scalable-ai/patterns/ensemble/rollout"
+)
+
+// zTest is the test for a fixed number of samples, at level 0.05 one-sided, that people peek at.
+type zTest struct{ n, sum, limit float64 }
+
+func (z *zTest) add(x float64) (alarm bool) {
+	z.n++
+	z.sum += x
+	return z.n >= 30 && (z.sum/z.n-z.limit)/math.Sqrt(z.limit*(1-z.limit)/z.n) > 1.645
+}
+
+func coin(rng *rand.Rand, p float64) float64 {
+	if rng.Float64() < p {
+		return 1
+	}
+	return 0
+}
+
+// runs repeats an experiment of up to n samples and returns the share of those that failed and that passed, and the mean number of samples until then.
+func runs(t *testing.T, cfg rollout.MeanTestConfig, repeats, n int, sample func(*rand.Rand) float64) (failed, passed, samples float64) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range repeats {
+		test, err := rollout.NewMeanTest(cfg)
+		require.NoError(t, err)
+		for range n {
+			samples++
+			verdict := test.Add(sample(rng))
+			if verdict == rollout.Fail {
+				failed++
+			}
+			if verdict == rollout.Pass {
+				passed++
+			}
+			if verdict != rollout.Inconclusive {
+				break
+			}
+		}
+	}
+	return failed / float64(repeats), passed / float64(repeats), samples / float64(repeats)
+}
+
+// The mean is just the limit, the worst that is in order, and also the worst at which passing is an error. Looked at after each of 5,000 samples.
+func TestPeekingDoesNotRaiseFalseAlarms(t *testing.T) {
+	const repeats, n, alpha = 2000, 5000, 0.05
+	for _, limit := range []float64{0.01, 0.1, 0.5} {
+		cfg := rollout.MeanTestConfig{Limit: limit, Alpha: alpha}
+		failed, passed, _ := runs(t, cfg, repeats, n, func(rng *rand.Rand) float64 { return coin(rng, limit) })
+		t.Logf("limit %v: false alarms %.4f, false passes %.4f", limit, failed, passed)
+		require.LessOrEqual(t, failed, alpha)
+		require.LessOrEqual(t, passed, alpha)
+
+		rng := rand.New(rand.NewPCG(1, 2))
+		alarms := 0.0
+		for range repeats {
+			z := zTest{limit: limit}
+			for range n {
+				if z.add(coin(rng, limit)) {
+					alarms++
+					break
+				}
+			}
+		}
+		t.Logf("limit %v: z-test, peeked at: false alarms %.4f", limit, alarms/repeats)
+		require.Greater(t, alarms/repeats, 5*alpha, "the contrast: a z-test with alpha 0.05 that is peeked at")
+	}
+}
+
+// A difference from -1 to 1, as in a comparison with the champion, at the limit.
+func TestPeekingAtDifferences(t *testing.T) {
+	const alpha = 0.05
+	cfg := rollout.MeanTestConfig{Low: -1, High: 1, Limit: 0.02, Alpha: alpha}
+	failed, passed, _ := runs(t, cfg, 2000, 5000, func(rng *rand.Rand) float64 {
+		champion := 0.0
+		for range 19 {
+			champion += coin(rng, 0.03) / 19
+		}
+		return coin(rng, 0.05) - champion
+	})
+	t.Logf("false alarms %.4f, false passes %.4f", failed, passed)
+	require.LessOrEqual(t, failed, alpha)
+	require.LessOrEqual(t, passed, alpha)
+}
+
+// What it takes to find a degradation and to pass what is in order: the mean number of samples at alpha 0.01.
+func TestPower(t *testing.T) {
+	for _, c := range []struct {
+		name              string
+		limit, mean       float64
+		verdict           rollout.Verdict
+		rate, meanSamples float64 // at least, at most
+	}{
+		{"errors five times the limit", 0.01, 0.05, rollout.Fail, 0.999, 250},
+		{"errors twice the limit", 0.01, 0.02, rollout.Fail, 0.99, 2000},
+		{"everything fails", 0.01, 1, rollout.Fail, 1, 3},
+		{"half is wrong", 0.1, 0.5, rollout.Fail, 1, 30},
+		{"no errors", 0.01, 0, rollout.Pass, 1, 800},
+		{"a fifth of the limit", 0.05, 0.01, rollout.Pass, 0.99, 400},
+	} {
+		failed, passed, samples := runs(t, rollout.MeanTestConfig{Limit: c.limit}, 1000, 10_000, func(rng *rand.Rand) float64 { return coin(rng, c.mean) })
+		rate := failed
+		if c.verdict == rollout.Pass {
+			rate = passed
+		}
+		t.Logf("%-28s limit %v, mean %v: %v in %.4f of the runs after %.0f samples on average", c.name, c.limit, c.mean, c.verdict, rate, samples)
+		require.GreaterOrEqual(t, rate, c.rate, c.name)
+		require.LessOrEqual(t, samples, c.meanSamples, c.name)
+	}
+}
+
+// By hand: stakes 0.95, 1/2, 1/4, ..., 1/1024 in equal parts, limit 1/2, so that a 1 wins the stake and a 0 loses it.
+func TestMeanTestByHand(t *testing.T) {
+	test, err := rollout.NewMeanTest(rollout.MeanTestConfig{Limit: 0.5})
+	require.NoError(t, err)
+	stakes := 0.95 + 1 - 1.0/1024
+	test.Add(1)
+	fail, pass := test.PValues()
+	require.InDelta(t, 1/(1+stakes/11), fail, 1e-12)
+	require.Equal(t, 1.0, pass)
+	test.Add(0)
+	fail, _ = test.PValues()
+	require.InDelta(t, 1/(1+stakes/11), fail, 1e-12, "a p-value does not grow")
+	require.Equal(t, 0.5, test.Mean())
+	require.EqualValues(t, 2, test.Samples())
+}
+
+func TestMeanTestEdges(t *testing.T) {
+	test, err := rollout.NewMeanTest(rollout.MeanTestConfig{Limit: 0.1, MinSamples: 50})
+	require.NoError(t, err)
+	for range 49 {
+		require.Equal(t, rollout.Inconclusive, test.Add(math.NaN()), "before the minimum")
+	}
+	require.Equal(t, rollout.Fail, test.Add(math.Inf(1)))
+	require.Equal(t, 1.0, test.Mean(), "a NaN is as bad as can be")
+	for range 100_000 {
+		require.Equal(t, rollout.Fail, test.Add(1), "a verdict is final, and the wealth stays finite")
+	}
+	fail, _ := test.PValues()
+	require.False(t, math.IsNaN(fail))
+	require.Less(t, fail, 1e-9)
+
+	for _, cfg := range []rollout.MeanTestConfig{
+		{}, {Limit: 1}, {Limit: -0.1}, {Limit: math.NaN()}, {Limit: 0.1, Alpha: 1}, {Limit: 0.1, Alpha: -1}, {Limit: 0.1, Alpha: math.NaN()},
+		{Limit: 0.1, Beta: 2}, {Limit: 0.1, MinSamples: -1}, {Limit: 0.1, Low: 1, High: 0}, {Limit: 0.1, High: math.Inf(1)},
+	} {
+		_, err := rollout.NewMeanTest(cfg)
+		require.Error(t, err, "%+v", cfg)
+	}
+}
+
+func TestRatio(t *testing.T) {
+	const repeats, n, alpha = 2000, 5000, 0.05
+	for _, c := range []struct{ share, real, atLeast, atMost float64 }{
+		{0.05, 0.05, 0, alpha},
+		{0.5, 0.5, 0, alpha},
+		{0.05, 0.04, 0.8, 1}, // a fifth of the challenger's samples get lost
+		{0.5, 0.55, 1, 1},
+	} {
+		rng := rand.New(rand.NewPCG(3, 4))
+		found := 0.0
+		for range repeats {
+			test, err := rollout.NewRatioTest(c.share, alpha)
+			require.NoError(t, err)
+			for range n {
+				test.Add(rng.Float64() < c.real)
+			}
+			if test.Mismatch() {
+				require.LessOrEqual(t, test.PValue(), alpha)
+				found++
+			}
+		}
+		t.Logf("share %v, really %v: mismatch in %.4f of the runs of %d samples", c.share, c.real, found/repeats, n)
+		require.GreaterOrEqual(t, found/repeats, c.atLeast)
+		require.LessOrEqual(t, found/repeats, c.atMost)
+	}
+	for _, bad := range []float64{0, 1, -1, math.NaN()} {
+		_, err := rollout.NewRatioTest(bad, 0)
+		require.Error(t, err)
+		if bad != 0 {
+			_, err = rollout.NewRatioTest(0.5, bad)
+			require.Error(t, err)
+		}
+	}
+}
