@@ -119,7 +119,7 @@ func (c MeanTestConfig) withDefaults() (MeanTestConfig, error) {
 // 1/Alpha times what it began with, and passes when the second has 1/Beta times. No distribution is assumed, nor that samples are independent: it is enough that each has a mean of
 // at most Limit given those before (at least Limit, for the bound of Beta).
 //
-// A verdict is final. Not safe for concurrent use.
+// Fail is final. A test that has passed may still fail if the samples get worse. Not safe for concurrent use.
 type MeanTest struct {
 	cfg           MeanTestConfig
 	above, below  wager
@@ -151,7 +151,7 @@ func (t *MeanTest) Add(x float64) Verdict {
 	t.mean += (x - t.mean) / float64(t.n)
 	t.above.bet((x - t.cfg.Limit) * t.upper)
 	t.below.bet((t.cfg.Limit - x) * t.downer)
-	if t.verdict == Inconclusive && t.n >= uint64(t.cfg.MinSamples) {
+	if t.verdict != Fail && t.n >= uint64(t.cfg.MinSamples) {
 		switch {
 		case t.above.most*t.cfg.Alpha >= 1:
 			t.verdict = Fail
