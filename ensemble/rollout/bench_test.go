@@ -9,7 +9,6 @@ import (
 	"github.com/scalable-ai/patterns/ensemble/rollout"
 )
 
-func double(_ context.Context, n int) (int, error) { return 2 * n, nil }
 
 // parallel calls do from each processor.
 func parallel(b *testing.B, do rollout.Func[int, int]) {

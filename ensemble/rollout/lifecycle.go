@@ -143,7 +143,8 @@ func (r *Registry[Req, Resp]) Unload(ctx context.Context, id ID, why string) err
 	return r.finish(ctx, v, why)
 }
 
-// Sweep unloads the versions that have lost their last alias, but for the latest KeepWarm of them, and goes on with those whose unloading was given up. It waits like Unload.
+// Sweep unloads the versions that have lost their last alias, but for the latest KeepWarm of them, and goes on with those whose unloading was given up. It waits like Unload, but not
+// for what another call is unloading.
 func (r *Registry[Req, Resp]) Sweep(ctx context.Context, why string) error {
 	var events []Event
 	var retired, leaving []*record[Req, Resp]
