@@ -9,7 +9,6 @@ import (
 	"github.com/scalable-ai/patterns/ensemble/rollout"
 )
 
-
 // parallel calls do from each processor.
 func parallel(b *testing.B, do rollout.Func[int, int]) {
 	b.Helper()

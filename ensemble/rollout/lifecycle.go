@@ -113,7 +113,8 @@ func (r *Registry[Req, Resp]) loaded(v *record[Req, Resp], live *instance[Req, R
 // seal lets nobody get at a ready version any more. The lock is held, and no alias points at it.
 func (r *Registry[Req, Resp]) seal(v *record[Req, Resp], why string) Event {
 	v.live.seal()
-	v.state, v.retired = Draining, 0
+	r.clock++
+	v.state, v.retired, v.ended = Draining, 0, r.clock
 	return r.log.add(Event{Kind: EventDraining, ID: v.id, Why: why})
 }
 
@@ -161,8 +162,10 @@ func (r *Registry[Req, Resp]) Sweep(ctx context.Context, why string) error {
 			leaving = append(leaving, v)
 		}
 	}
-	slices.SortFunc(retired, func(a, b *record[Req, Resp]) int { return cmp.Compare(b.retired, a.retired) })
-	for _, v := range retired[min(len(retired), r.cfg.KeepWarm):] {
+	// The oldest first, in both.
+	slices.SortFunc(leaving, func(a, b *record[Req, Resp]) int { return cmp.Compare(a.ended, b.ended) })
+	slices.SortFunc(retired, func(a, b *record[Req, Resp]) int { return cmp.Compare(a.retired, b.retired) })
+	for _, v := range retired[:max(0, len(retired)-r.cfg.KeepWarm)] {
 		events = append(events, r.seal(v, why))
 		leaving = append(leaving, v)
 	}

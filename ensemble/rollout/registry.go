@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -146,10 +148,7 @@ func (r *Registry[Req, Resp]) alias(name string) *Alias[Req, Resp] {
 		return a
 	}
 	a := &Alias[Req, Resp]{name: name, registry: r}
-	all := make(map[string]*Alias[Req, Resp], len(old)+1)
-	for k, v := range old {
-		all[k] = v
-	}
+	all := maps.Clone(old)
 	all[name] = a
 	r.aliases.Store(&all)
 	return a
@@ -266,14 +265,11 @@ func (r *Registry[Req, Resp]) Shutdown(ctx context.Context) error {
 			v.aliases = 0
 		}
 	}
-	for _, v := range r.versions {
-		if v.state == Ready && v.busy == nil {
+	all := slices.SortedFunc(maps.Values(r.versions), func(a, b *record[Req, Resp]) int { return a.id.compare(b.id) })
+	for _, v := range all {
+		if v.state == Ready {
 			events = append(events, r.seal(v, "shutdown"))
 		}
-	}
-	all := make([]*record[Req, Resp], 0, len(r.versions))
-	for _, v := range r.versions {
-		all = append(all, v)
 	}
 	r.mu.Unlock()
 	r.tell(events...)

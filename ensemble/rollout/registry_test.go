@@ -86,21 +86,21 @@ func TestRegisterRejects(t *testing.T) {
 func TestFailureLeavesTheOldOneServing(t *testing.T) {
 	ctx := t.Context()
 	for name, c := range map[string]struct {
-		broken model
+		broken *model
 		call   string
 		closes int64
 		want   error
 	}{
-		"load fails":   {model{loadErr: errBoom}, "load", 0, errBoom},
-		"warm fails":   {model{warmErr: errBoom}, "warm", 1, errBoom},
-		"load panics":  {model{duringLoad: func() { panic(errBoom) }}, "load", 0, nil},
-		"warm panics":  {model{duringWarm: func() { panic(errBoom) }}, "warm", 1, nil},
-		"load Goexits": {model{duringLoad: runtime.Goexit}, "load", 0, nil},
-		"warm Goexits": {model{duringWarm: runtime.Goexit}, "warm", 1, nil},
+		"load fails":   {&model{loadErr: errBoom}, "load", 0, errBoom},
+		"warm fails":   {&model{warmErr: errBoom}, "warm", 1, errBoom},
+		"load panics":  {&model{duringLoad: func() { panic(errBoom) }}, "load", 0, nil},
+		"warm panics":  {&model{duringWarm: func() { panic(errBoom) }}, "warm", 1, nil},
+		"load Goexits": {&model{duringLoad: runtime.Goexit}, "load", 0, nil},
+		"warm Goexits": {&model{duringWarm: runtime.Goexit}, "warm", 1, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRegistry(t, rollout.RegistryConfig{})
-			broken := &c.broken
+			broken := c.broken
 			add(t, r, &model{}, broken)
 			_, err := r.Deploy(ctx, "champion", v(1), "")
 			require.NoError(t, err)

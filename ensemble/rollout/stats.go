@@ -1,9 +1,6 @@
 package rollout
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // RegistryStats are the counters and gauges of a Registry.
 type RegistryStats struct {
@@ -37,9 +34,7 @@ func (r *Registry[Req, Resp]) Stats() RegistryStats {
 		}
 		st.Versions = append(st.Versions, vs)
 	}
-	slices.SortFunc(st.Versions, func(a, b VersionStats) int {
-		return cmp.Or(cmp.Compare(a.ID.Model, b.ID.Model), cmp.Compare(a.ID.Version, b.ID.Version))
-	})
+	slices.SortFunc(st.Versions, func(a, b VersionStats) int { return a.ID.compare(b.ID) })
 	for name, a := range *r.aliases.Load() {
 		if id := a.ID(); id != (ID{}) {
 			st.Aliases[name] = id

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 )
@@ -14,6 +15,10 @@ func (id ID) String() string {
 		return "none"
 	}
 	return id.Model + "@" + id.Version
+}
+
+func (id ID) compare(other ID) int {
+	return cmp.Or(cmp.Compare(id.Model, other.Model), cmp.Compare(id.Version, other.Version))
 }
 
 func (id ID) check() error {
@@ -82,7 +87,7 @@ type record[Req, Resp any] struct {
 	busy    chan struct{}        // not nil while a call loads or unloads it; closed when that has ended
 	aliases int                  // that point at it
 	retired uint64               // when its last alias left, by the registry's counter; 0: never, or it has one again
-	ended   uint64               // when it came to be Unloaded or Failed
+	ended   uint64               // when it came to be Draining, Unloaded or Failed
 	served  uint64               // holds that former instances have had
 	err     error                // why it has failed
 }
