@@ -117,8 +117,8 @@ func (c *CanaryConfig) tell(e CanaryEvent) {
 	}
 }
 
-// route decides which arm a request goes to. slot is for ratioSample, if the request has a key.
-func (c *Canary[Req, Resp]) route(ctx context.Context, req Req, p *plan) (a arm, slot uint64, keyed, eligible bool) {
+// route decides which arm a request goes to.
+func (c *Canary[Req, Resp]) route(ctx context.Context, req Req, p *plan) (a arm, keyed, eligible bool) {
 	key := ""
 	if c.key != nil {
 		key = c.key(ctx, req)
@@ -126,21 +126,22 @@ func (c *Canary[Req, Resp]) route(ctx context.Context, req Req, p *plan) (a arm,
 	if key == "" {
 		// Anonymous: any arm, in the proportion of the others. In a namespace there is no telling whether it is ours.
 		if p.bucket.cfg.Namespace != "" {
-			return champion, 0, false, false
+			return champion, false, false
 		}
 		if rand.Float64() < p.stage.share {
-			return challenger, 0, false, true
+			return challenger, false, true
 		}
-		return champion, 0, false, true
+		return champion, false, true
 	}
 	if !p.bucket.Eligible(key) {
-		return champion, 0, true, false
+		return champion, true, false
 	}
 	h := hash(p.bucket.salt, key)
 	if place(h) < p.stage.share {
-		return challenger, h, true, true
+		a = challenger
 	}
-	return champion, h, true, true
+	c.assign(p.stage, a, h)
+	return a, true, true
 }
 
 // Do answers the request by the champion or the challenger. The errors are the cause of ctx if that has ended already, or those of the function that was called; a panic or a Goexit in it goes on to the
@@ -153,7 +154,7 @@ func (c *Canary[Req, Resp]) Do(ctx context.Context, req Req) (resp Resp, err err
 	if p.stage == nil {
 		return c.arms[p.all](ctx, req)
 	}
-	a, slot, keyed, eligible := c.route(ctx, req, p)
+	a, keyed, eligible := c.route(ctx, req, p)
 	if !eligible {
 		c.ineligible.Add(1)
 		return c.arms[champion](ctx, req)
@@ -161,7 +162,7 @@ func (c *Canary[Req, Resp]) Do(ctx context.Context, req Req) (resp Resp, err err
 	began := time.Now()
 	returned := false
 	defer func() {
-		o := outcome{arm: a, slot: slot, keyed: keyed, took: time.Since(began), failed: true}
+		o := outcome{arm: a, keyed: keyed, took: time.Since(began), failed: true}
 		if returned {
 			o.cancelled = err != nil && errors.Is(ctx.Err(), context.Canceled)
 			o.failed = err != nil

@@ -18,6 +18,9 @@ const (
 	// Slow: 1 for a request that has taken longer than Gate.SlowAfter.
 	Slow
 
+	// Abandoned: 1 for a request that its caller has cancelled before there was an answer. (It is no sample of Errors, and one of Slow only if it had been slow by then.)
+	Abandoned
+
 	// Disagreement: 1 if Agreed was told that the challenger's answer is not the champion's. A Shadow can find out, see WithResult.
 	Disagreement
 
@@ -28,7 +31,7 @@ const (
 	Monitor
 )
 
-var metricNames = [...]string{"errors", "slow", "disagreement", "observed", "monitor"}
+var metricNames = [...]string{"errors", "slow", "abandoned", "disagreement", "observed", "monitor"}
 
 // String is the metric's name in lower case.
 func (m Metric) String() string {
@@ -55,7 +58,7 @@ type Gate struct {
 	// Max is the highest mean that is in order, between 0 and 1. Exactly one of Max and Margin is needed, but for Monitor, which needs none.
 	Max float64
 
-	// Margin is by how much the mean may be higher than the champion's, between 0 and 1. Errors and Slow only. The smaller, the more samples it takes to pass: about 7/Margin of the challenger's with the
+	// Margin is by how much the mean may be higher than the champion's, between 0 and 1. Errors, Slow and Abandoned only. The smaller, the more samples it takes to pass: about 7/Margin of the challenger's with the
 	// default Alpha, if neither ever fails.
 	Margin float64
 
@@ -112,7 +115,7 @@ func (g Gate) withDefaults(steps int) (Gate, error) {
 	switch {
 	case (g.Max > 0) == (g.Margin > 0):
 		return bad("needs either Max or Margin")
-	case g.Margin > 0 && g.Metric != Errors && g.Metric != Slow:
+	case g.Margin > 0 && g.Metric > Abandoned:
 		return bad("%v of the champion is not known: Margin cannot be used", g.Metric)
 	case g.Hard > 0 && g.Hard <= g.Max+g.Margin:
 		return bad("Hard %v is not above the limit", g.Hard)

@@ -12,7 +12,8 @@ type Step struct {
 	// Share of the eligible keys, above 0 and up to 1. A gate with a Margin needs it below 1: there must be a champion to compare with.
 	Share float64
 
-	// MinDuration is how long the step lasts at least, so that it sees what comes by the hour or the day. Default: 0.
+	// MinDuration is how long the step lasts at least, so that it sees what comes by the hour or the day. It should be longer than
+	// the slowest request: samples come when requests end, so those that time out come last. Default: 0.
 	MinDuration time.Duration
 
 	// MinSamples is how many requests the challenger must have answered in the step. Default: 0; the gates have minima of their own.
@@ -45,8 +46,8 @@ type CanaryConfig struct {
 	// Gates that must pass for each step. Default: DefaultGates.
 	Gates []Gate
 
-	// RatioAlpha is the level, over all steps, of the test for a sample ratio mismatch, which rolls back: see [RatioTest]. Its samples are requests that have an outcome, one for each key, as far as
-	// these are told apart (up to 32,768 places). Default: DefaultRatioAlpha.
+	// RatioAlpha is the level, over all steps, of the test for a sample ratio mismatch, which rolls back: see [RatioTest]. Its samples are keys, each counted once as far as they
+	// are told apart (there are 32,768 places for them in a step): it finds keys that were chosen by the same salt before they came here, for example. Default: DefaultRatioAlpha.
 	RatioAlpha float64
 
 	// Promote, if not nil, makes the challenger the champion, for example by moving an alias of a Registry. It is called when the last step has passed, on the goroutine of Step or Promote. When it
@@ -110,9 +111,9 @@ type stage struct {
 	share   float64
 	began   time.Time
 	gauges  []*gauge
-	samples uint64     // requests that the challenger has answered
-	ratio   *RatioTest // nil if the share is 1
-	seen    ratioSample
+	samples uint64      // requests that the challenger has answered
+	ratio   *RatioTest  // nil if the share is 1
+	seen    ratioSample // not guarded
 }
 
 func (c *CanaryConfig) stage(index int) *stage {

@@ -1,12 +1,15 @@
 package rollout
 
-import "fmt"
+import (
+	"fmt"
+	"sync/atomic"
+)
 
 // DefaultRatioAlpha is the default of CanaryConfig.RatioAlpha: a mismatch is a bug, so the alarm should be one.
 const DefaultRatioAlpha = 0.001
 
-// RatioTest finds a sample ratio mismatch: that the share of samples in the challenger's arm is not what it should be. Then requests of one arm get lost, or are counted twice, more often than those of the other,
-// and no comparison of the arms can be trusted (Fabijan et al., "Diagnosing sample ratio mismatch in online controlled experiments", KDD 2019). Unlike the usual chi-square test it may be looked at after each sample:
+// RatioTest finds a sample ratio mismatch: that the share of samples in the challenger's arm is not what it should be. Then the arms do not see the same traffic,
+// and no comparison of them can be trusted (Fabijan et al., "Diagnosing sample ratio mismatch in online controlled experiments", KDD 2019). Unlike the usual chi-square test it may be looked at after each sample:
 // two gamblers as in MeanTest bet on a higher and on a lower share, with half of alpha each. Not safe for concurrent use.
 type RatioTest struct {
 	test     *MeanTest
@@ -63,14 +66,10 @@ const ratioSlots = 1 << 15
 
 // ratioSample takes the first key of each of many slots, so that a key counts once however many requests it sends: requests of one key are not independent, and a busy key
 // would look like a mismatch. Which keys share a slot has nothing to do with their arm.
-type ratioSample [ratioSlots / 64]uint64
+type ratioSample [ratioSlots / 64]atomic.Uint64
 
 // first says whether no key has been in the slot before.
 func (s *ratioSample) first(hash uint64) bool {
-	i, bit := hash%ratioSlots/64, uint64(1)<<(hash%64)
-	if s[i]&bit != 0 {
-		return false
-	}
-	s[i] |= bit
-	return true
+	word, bit := &s[hash%ratioSlots/64], uint64(1)<<(hash%64)
+	return word.Load()&bit == 0 && word.Or(bit)&bit == 0
 }

@@ -8,7 +8,6 @@ import (
 // outcome is how a request of a ramp has ended.
 type outcome struct {
 	arm       arm
-	slot      uint64 // if keyed
 	keyed     bool
 	took      time.Duration
 	failed    bool
@@ -34,6 +33,8 @@ func (c *Canary[Req, Resp]) record(s *stage, o outcome) {
 			switch {
 			case g.Metric == Errors && !o.cancelled:
 				g.add(o.arm, bit(o.failed))
+			case g.Metric == Abandoned:
+				g.add(o.arm, bit(o.cancelled))
 			case g.Metric == Slow && (!o.cancelled || o.took > g.SlowAfter):
 				g.add(o.arm, bit(o.took > g.SlowAfter))
 			}
@@ -44,10 +45,16 @@ func (c *Canary[Req, Resp]) record(s *stage, o outcome) {
 		if o.arm == challenger {
 			s.samples++
 		}
-		if s.ratio != nil && (!o.keyed || s.seen.first(o.slot)) {
-			s.ratio.Add(o.arm == challenger)
-		}
 	})
+}
+
+// assign takes a sample for the RatioTest. It is taken when a request begins, not when it ends: those of the slower arm end later, and would seem to be too few.
+func (c *Canary[Req, Resp]) assign(s *stage, a arm, hash uint64) {
+	if s.ratio == nil || !s.seen.first(hash) {
+		return
+	}
+	c.mu.Lock()
+	c.judge(s, func() { s.ratio.Add(a == challenger) })
 }
 
 // judge adds samples, if s is the present stage of a ramp, and looks at what they say. It is called with the lock held, and gives it back.

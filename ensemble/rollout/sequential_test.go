@@ -118,6 +118,27 @@ func TestPower(t *testing.T) {
 	}
 }
 
+// The same for differences from a champion of which one percent fail, by the mean of 19 of its requests for each of the challenger's: that is at a share of 5%.
+func TestPowerOfDifferences(t *testing.T) {
+	for _, c := range []struct {
+		rate    float64
+		verdict rollout.Verdict
+		samples float64 // at most, on average
+	}{{0.01, rollout.Pass, 2500}, {0.05, rollout.Fail, 500}, {0.2, rollout.Fail, 80}} {
+		cfg := rollout.MeanTestConfig{Low: -1, High: 1, Limit: 0.01}
+		failed, passed, samples := runs(t, cfg, 500, 20_000, func(rng *rand.Rand) float64 {
+			champion := 0.0
+			for range 19 {
+				champion += coin(rng, 0.01) / 19
+			}
+			return coin(rng, c.rate) - champion
+		})
+		t.Logf("challenger %v: failed in %.3f, passed in %.3f of the runs after %.0f samples of the challenger on average", c.rate, failed, passed, samples)
+		require.GreaterOrEqual(t, map[rollout.Verdict]float64{rollout.Fail: failed, rollout.Pass: passed}[c.verdict], 0.99)
+		require.LessOrEqual(t, samples, c.samples)
+	}
+}
+
 // By hand: stakes 0.95, 1/2, 1/4, ..., 1/1024 in equal parts, limit 1/2, so that a 1 wins the stake and a 0 loses it.
 func TestMeanTestByHand(t *testing.T) {
 	test, err := rollout.NewMeanTest(rollout.MeanTestConfig{Limit: 0.5})
@@ -168,7 +189,7 @@ func TestMeanTestEdges(t *testing.T) {
 }
 
 func TestRatio(t *testing.T) {
-	const repeats, n, alpha = 2000, 5000, 0.05
+	const repeats, n, alpha = 1000, 5000, 0.05
 	for _, c := range []struct{ share, real, atLeast, atMost float64 }{
 		{0.05, 0.05, 0, alpha},
 		{0.5, 0.5, 0, alpha},
@@ -181,7 +202,9 @@ func TestRatio(t *testing.T) {
 			test, err := rollout.NewRatioTest(c.share, alpha)
 			require.NoError(t, err)
 			for range n {
-				test.Add(rng.Float64() < c.real)
+				if test.Add(rng.Float64() < c.real) {
+					break
+				}
 			}
 			if test.Mismatch() {
 				require.LessOrEqual(t, test.PValue(), alpha)
