@@ -182,6 +182,7 @@ func TestMarginComparesWithTheChampion(t *testing.T) {
 
 // The whole canary under the null, looked at after each sample: the false alarms of all gates and steps together.
 func TestCanaryFalseAlarms(t *testing.T) {
+	skipUnderRace(t)
 	const runs = 400
 	alarms := 0
 	for run := range runs {

@@ -26,6 +26,14 @@ func coin(rng *rand.Rand, p float64) float64 {
 	return 0
 }
 
+// skipUnderRace skips a simulation, in which there is nothing for the race detector to find.
+func skipUnderRace(t *testing.T) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("a simulation on one goroutine")
+	}
+}
+
 // runs repeats an experiment of up to n samples and returns the share of those that failed and that passed, and the mean number of samples until then.
 func runs(t *testing.T, cfg rollout.MeanTestConfig, repeats, n int, sample func(*rand.Rand) float64) (failed, passed, samples float64) {
 	t.Helper()
@@ -52,6 +60,7 @@ func runs(t *testing.T, cfg rollout.MeanTestConfig, repeats, n int, sample func(
 
 // The mean is just the limit, the worst that is in order, and also the worst at which passing is an error. Looked at after each of 5,000 samples.
 func TestPeekingDoesNotRaiseFalseAlarms(t *testing.T) {
+	skipUnderRace(t)
 	const repeats, n, alpha = 2000, 5000, 0.05
 	for _, limit := range []float64{0.01, 0.1, 0.5} {
 		cfg := rollout.MeanTestConfig{Limit: limit, Alpha: alpha}
@@ -78,6 +87,7 @@ func TestPeekingDoesNotRaiseFalseAlarms(t *testing.T) {
 
 // A difference from -1 to 1, as in a comparison with the champion, at the limit.
 func TestPeekingAtDifferences(t *testing.T) {
+	skipUnderRace(t)
 	const alpha = 0.05
 	cfg := rollout.MeanTestConfig{Low: -1, High: 1, Limit: 0.02, Alpha: alpha}
 	failed, passed, _ := runs(t, cfg, 2000, 5000, func(rng *rand.Rand) float64 {
@@ -94,6 +104,7 @@ func TestPeekingAtDifferences(t *testing.T) {
 
 // What it takes to find a degradation and to pass what is in order: the mean number of samples at alpha 0.01.
 func TestPower(t *testing.T) {
+	skipUnderRace(t)
 	for _, c := range []struct {
 		name              string
 		limit, mean       float64
@@ -120,6 +131,7 @@ func TestPower(t *testing.T) {
 
 // The same for differences from a champion of which one percent fail, by the mean of 19 of its requests for each of the challenger's: that is at a share of 5%.
 func TestPowerOfDifferences(t *testing.T) {
+	skipUnderRace(t)
 	for _, c := range []struct {
 		rate    float64
 		verdict rollout.Verdict
@@ -189,6 +201,7 @@ func TestMeanTestEdges(t *testing.T) {
 }
 
 func TestRatio(t *testing.T) {
+	skipUnderRace(t)
 	const repeats, n, alpha = 1000, 5000, 0.05
 	for _, c := range []struct{ share, real, atLeast, atMost float64 }{
 		{0.05, 0.05, 0, alpha},
