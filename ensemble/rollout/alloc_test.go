@@ -25,7 +25,7 @@ func TestDoDoesNotAllocate(t *testing.T) {
 	defer lease.Release()
 	bucket := newBucket(t, rollout.BucketConfig{Salt: "s", Namespace: "n", From: 0.1})
 	key := rollout.WithKey(func(context.Context, int) string { return "somebody" })
-	gates := []rollout.Gate{{Metric: rollout.Errors, Margin: 0.1}, {Metric: rollout.Slow, SlowAfter: 1 << 40, Max: 0.1}, {Metric: rollout.Abandoned, Margin: 0.1}}
+	gates := []rollout.Gate{{Metric: rollout.Errors, Margin: 0.1}, {Metric: rollout.Slow, SlowAfter: 1 << 30, Max: 0.1}, {Metric: rollout.Abandoned, Margin: 0.1}}
 	young := newCanary(t, double, double, rollout.CanaryConfig{Steps: []rollout.Step{{Share: 0.999}}, Gates: gates}, key)
 	old := newCanary(t, double, double, rollout.CanaryConfig{Steps: []rollout.Step{{Share: 0.001}}, Gates: gates}, key)
 	mixed := newCanary(t, double, double, rollout.CanaryConfig{Steps: []rollout.Step{{Share: 0.5}}, Gates: gates}, rollout.WithKey(func(context.Context, int) string { return "" }))

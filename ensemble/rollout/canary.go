@@ -40,6 +40,8 @@ type plan struct {
 	all    arm
 }
 
+const passedWhy = "all gates have passed"
+
 // NewCanary begins a ramp.
 func NewCanary[Req, Resp any](championDo, challengerDo Func[Req, Resp], cfg CanaryConfig, opts ...CanaryOption[Req]) (*Canary[Req, Resp], error) {
 	if championDo == nil || challengerDo == nil {
@@ -81,17 +83,17 @@ func (c *Canary[Req, Resp]) Restart(cfg CanaryConfig) error {
 		return ErrRunning
 	}
 	c.cfg, c.bucket, c.phase, c.why = cfg, bucket, Ramping, ""
-	e := c.enter(0)
+	e := c.enter(0, "the ramp begins")
 	c.mu.Unlock()
 	cfg.tell(e)
 	return nil
 }
 
 // enter begins a step. The lock is held.
-func (c *Canary[Req, Resp]) enter(index int) CanaryEvent {
+func (c *Canary[Req, Resp]) enter(index int, why string) CanaryEvent {
 	c.stage = c.cfg.stage(index)
 	c.plan.Store(&plan{bucket: c.bucket, stage: c.stage})
-	return CanaryEvent{Time: time.Now(), Kind: CanaryStep, Step: index, Share: c.stage.share}
+	return CanaryEvent{Time: time.Now(), Kind: CanaryStep, Step: index, Share: c.stage.share, Why: why}
 }
 
 // leave ends the ramp. The lock is held.
@@ -212,13 +214,13 @@ func (c *Canary[Req, Resp]) Step(ctx context.Context) (CanaryStats, error) {
 	case s.passed(step) && age >= step.MinDuration:
 		if s.index == len(cfg.Steps)-1 {
 			c.mu.Unlock()
-			err := c.Promote(ctx, "all gates have passed")
+			err := c.Promote(ctx, passedWhy)
 			if errors.Is(err, ErrOver) {
 				err = nil
 			}
 			return c.Stats(), err
 		}
-		e = c.enter(s.index + 1)
+		e = c.enter(s.index+1, passedWhy)
 	case step.MaxDuration > 0 && age >= step.MaxDuration:
 		e = c.leave(RolledBack, "", fmt.Sprintf("step %d has not passed within %v", s.index, step.MaxDuration))
 	}

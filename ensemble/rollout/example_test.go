@@ -123,7 +123,7 @@ func ExampleCanary() {
 			Bucket:  rollout.BucketConfig{Salt: "ranker v7"},
 			Steps:   []rollout.Step{{Share: 0.1}, {Share: 0.5}},
 			Gates:   []rollout.Gate{{Metric: rollout.Errors, Margin: 0.02}, {Metric: rollout.Slow, SlowAfter: time.Minute, Max: 0.05}},
-			OnEvent: func(e rollout.CanaryEvent) { fmt.Println(e.Kind, e.Share, e.Gate) },
+			OnEvent: func(e rollout.CanaryEvent) { fmt.Println(e.Kind, e.Share, "because:", e.Why) },
 		}, rollout.WithKey(func(_ context.Context, r request) string { return r.User }))
 		if err != nil {
 			fmt.Println(err)
@@ -140,12 +140,12 @@ func ExampleCanary() {
 		fmt.Println(canary.Stats().Phase)
 	}
 	// Output:
-	// step 0.1
-	// step 0.5
-	// promoted 0.5
+	// step 0.1 because: the ramp begins
+	// step 0.5 because: all gates have passed
+	// promoted 0.5 because: all gates have passed
 	// promoted
-	// step 0.1
-	// rolled back 0.1 errors
+	// step 0.1 because: the ramp begins
+	// rolled back 0.1 because: gate errors: mean 0.3 of 100 samples is above the limit
 	// rolled back
 }
 
@@ -274,5 +274,5 @@ func ExampleMeanTest() {
 		test.Add(failed)
 	}
 	fmt.Printf("%v after %d samples, mean %.3f\n", test.Verdict(), test.Samples(), test.Mean())
-	// Output: fail after 100 samples, mean 0.100
+	// Output: fail after 80 samples, mean 0.100
 }

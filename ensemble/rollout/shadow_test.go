@@ -2,7 +2,6 @@ package rollout_test
 
 import (
 	"context"
-	"errors"
 	"math"
 	"runtime"
 	"sync"
@@ -180,7 +179,7 @@ func TestShadowPrimaryAndSampling(t *testing.T) {
 			}
 			return n, nil
 		}
-		s, err := rollout.NewShadow(primary, double, rollout.ShadowConfig{Sample: 0.2, MaxQueue: 1 << 40})
+		s, err := rollout.NewShadow(primary, double, rollout.ShadowConfig{Sample: 0.2, MaxQueue: 1 << 30})
 		require.NoError(t, err)
 		const n = 20_000
 		for i := range n {
@@ -277,5 +276,5 @@ func TestShadowRejects(t *testing.T) {
 	var p *rollout.PanicError
 	require.ErrorAs(t, error(&rollout.PanicError{Value: errBoom}), &p)
 	require.ErrorIs(t, p, errBoom)
-	require.False(t, errors.Is(&rollout.PanicError{Value: 7}, errBoom))
+	require.NotErrorIs(t, &rollout.PanicError{Value: 7}, errBoom)
 }
