@@ -140,7 +140,7 @@ func TestBreachAtLowTrafficDecidesNothingBeforeTheMinimum(t *testing.T) {
 			Gates: []rollout.Gate{{Metric: rollout.Errors, Max: 0.05}},
 		})
 		saw := 0
-		for n := 0; saw < 99; n++ {
+		for n := 0; n < 10_000 && saw < 99; n++ {
 			got, _ := c.Do(t.Context(), n)
 			saw += got / 2
 		}
@@ -184,10 +184,13 @@ func TestPromoteFails(t *testing.T) {
 	var promote func() error
 	c := newCanary(t, constant(1), constant(2), rollout.CanaryConfig{
 		Steps:   []rollout.Step{{Share: 0.5}},
-		Gates:   []rollout.Gate{{Metric: rollout.Errors, Max: 0.1}},
+		Gates:   []rollout.Gate{{Metric: rollout.Errors, Max: 0.1}, {Metric: rollout.Observed, Name: "late", Max: 0.1}},
 		Promote: func(context.Context) error { return promote() },
 	})
 	traffic(t, c.Do, 1000)
+	for range 200 {
+		require.NoError(t, c.Observe("late", 0))
+	}
 	promote = func() error { return errBoom }
 	st, err := c.Step(ctx)
 	require.ErrorIs(t, err, errBoom)
@@ -204,9 +207,15 @@ func TestPromoteFails(t *testing.T) {
 		require.ErrorIs(t, c.RollBack(""), rollout.ErrOver, "too late")
 		require.ErrorIs(t, c.Promote(ctx, ""), rollout.ErrOver)
 		require.Equal(t, rollout.Promoting, step(t, c).Phase)
-		return nil
+		for range 200 {
+			require.NoError(t, c.Observe("late", 1))
+		}
+		require.Equal(t, rollout.Promoting, c.Stats().Phase, "the champion may be the challenger by now: no way back")
+		return errBoom
 	}
-	require.Equal(t, rollout.Promoted, step(t, c).Phase)
+	_, err = c.Step(ctx)
+	require.ErrorIs(t, err, errBoom)
+	require.Equal(t, rollout.RolledBack, step(t, c).Phase, "but the bad news is not forgotten")
 }
 
 func TestRun(t *testing.T) {

@@ -10,6 +10,74 @@ import (
 	"github.com/scalable-ai/patterns/ensemble/rollout"
 )
 
+// All of it together: the new version is deployed beside the old one, shadowed, ramped up, and made the champion when it agrees and does not fail.
+func Example() {
+	ctx := context.Background()
+	registry, err := rollout.NewRegistry[request, int](rollout.RegistryConfig{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	deploy := func(alias string, id rollout.ID, do rollout.Func[request, int]) {
+		load := func(context.Context) (rollout.Model[request, int], error) { return rollout.Model[request, int]{Do: do}, nil }
+		if err := registry.Register(id, rollout.Source[request, int]{Load: load}, "ann"); err != nil {
+			fmt.Println(err)
+		}
+		if _, err := registry.Deploy(ctx, alias, id, "ann"); err != nil {
+			fmt.Println(err)
+		}
+	}
+	v1, v2 := rollout.ID{Model: "ranker", Version: "1"}, rollout.ID{Model: "ranker", Version: "2"}
+	deploy("champion", v1, func(_ context.Context, r request) (int, error) { return r.N * 2, nil })
+	deploy("challenger", v2, func(_ context.Context, r request) (int, error) { return r.N + r.N, nil })
+	champion, challenger := registry.Alias("champion"), registry.Alias("challenger")
+
+	var canary *rollout.Canary[request, int]
+	shadow, err := rollout.NewShadow(champion.Do, challenger.Do, rollout.ShadowConfig{Sample: 0.1, MaxQueue: 1000},
+		rollout.WithCompare(func(_ request, a, b int) bool { return a == b }),
+		rollout.WithResult(func(_ context.Context, r rollout.ShadowResult[request, int]) {
+			canary.Agreed(r.Compared && r.Agree)
+		}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	canary, err = rollout.NewCanary(shadow.Do, challenger.Do, rollout.CanaryConfig{
+		Bucket: rollout.BucketConfig{Salt: v2.String()},
+		Steps:  []rollout.Step{{Share: 0.1}},
+		Gates:  []rollout.Gate{{Metric: rollout.Errors, Margin: 0.02}, {Metric: rollout.Disagreement, Max: 0.05}},
+		Promote: func(context.Context) error {
+			return registry.CompareAndSetAlias("champion", v1, v2, "all gates have passed")
+		},
+	}, rollout.WithKey(func(_ context.Context, r request) string { return r.User }))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for n := range 10_000 {
+		if _, err := canary.Do(ctx, request{User: strconv.Itoa(n), N: n}); err != nil {
+			fmt.Println(err)
+		}
+	}
+	if err := shadow.Shutdown(ctx); err != nil { // only so that all that was sampled has been compared
+		fmt.Println(err)
+	}
+	st, err := canary.Step(ctx)
+	fmt.Println(st.Phase, err)
+	fmt.Println("champion:", champion.ID())
+	if err := registry.Sweep(ctx, "ann: the old one is not needed any more"); err != nil {
+		fmt.Println(err)
+	}
+	for _, v := range registry.Stats().Versions {
+		fmt.Println(v.ID, v.State)
+	}
+	// Output:
+	// promoted <nil>
+	// champion: ranker@2
+	// ranker@1 unloaded
+	// ranker@2 ready
+}
+
 // A registry: a version is loaded, warmed and swapped in under traffic; one that does not load changes nothing.
 func ExampleRegistry() {
 	ctx := context.Background()

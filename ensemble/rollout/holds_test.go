@@ -1,0 +1,46 @@
+package rollout
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// TestDrainMissesNone is about the moment of sealing: many rounds, each with goroutines that come and go without a pause.
+func TestDrainMissesNone(t *testing.T) {
+	for range 5000 {
+		h := newHolds()
+		var closed atomic.Bool
+		var entered, late atomic.Uint64
+		var wg sync.WaitGroup
+		start := make(chan struct{})
+		for range 4 {
+			wg.Go(func() {
+				<-start
+				for {
+					s := h.enter()
+					if s == nil {
+						return
+					}
+					entered.Add(1)
+					if closed.Load() {
+						late.Add(1)
+					}
+					h.leave(s)
+				}
+			})
+		}
+		close(start)
+		for entered.Load() == 0 { // until they are at it
+		}
+		h.seal()
+		if err := h.drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		closed.Store(true)
+		wg.Wait()
+		if late.Load() > 0 || h.out() != h.want || entered.Load() != h.want {
+			t.Fatalf("%d were in when it was closed; %d have come, %d gone, the drain knew of %d", late.Load(), entered.Load(), h.out(), h.want)
+		}
+	}
+}
