@@ -62,8 +62,9 @@
 //
 // # Order in a chain
 //
-// Outside of batching: a batcher mixes requests, so each version has a batcher of its own, made by Load and closed by Close. Outside of a breaker, if each version is to have its own. Inside of a cache the cache's key must name the version, or the
-// answers of the old one live on; put the cache into the version if in doubt.
+// What keeps requests or answers of a model belongs into the version, made by Load and closed by Close: a batcher outside would put one batch together from requests that should go to different versions, and a cache outside would
+// go on to give the answers of the old one, unless its key names the version ([Alias.ID]). A breaker inside the version judges that version alone. What is about the caller (limiter, timeout, retry) goes outside. With a retry
+// outside, a canary counts each attempt.
 //
 // # Cost
 //

@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 )
 
-// Errors of a request that mean "rejected before any work began": ErrClosed, ErrNoVersion and ErrReleased. The model has not seen the request.
+// Errors of a request. They mean that it was rejected before any work began: no model has seen it.
 var (
 	// ErrClosed is returned after Shutdown of the Registry.
 	ErrClosed = errors.New("rollout: closed")

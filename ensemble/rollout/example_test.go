@@ -19,7 +19,9 @@ func Example() {
 		return
 	}
 	deploy := func(alias string, id rollout.ID, do rollout.Func[request, int]) {
-		load := func(context.Context) (rollout.Model[request, int], error) { return rollout.Model[request, int]{Do: do}, nil }
+		load := func(context.Context) (rollout.Model[request, int], error) {
+			return rollout.Model[request, int]{Do: do}, nil
+		}
 		if err := registry.Register(id, rollout.Source[request, int]{Load: load}, "ann"); err != nil {
 			fmt.Println(err)
 		}

@@ -94,6 +94,7 @@ func TestSlow(t *testing.T) {
 		}
 		st = c.Stats()
 		require.Zero(t, st.Gates[0].Samples)
+		require.Zero(t, st.Gates[1].Samples)
 		require.Zero(t, st.Samples)
 		require.Equal(t, rollout.RolledBack, st.Phase)
 		require.Contains(t, st.Why, "gate abandoned")

@@ -32,7 +32,7 @@ func DefaultSteps() []Step {
 	return steps
 }
 
-// DefaultGates are that the rates of errors is less than one percentage point above the champion's, and a hard breach at one half.
+// DefaultGates is one gate: the rate of errors must be less than one percentage point above the champion's, and more than one half is a hard breach.
 func DefaultGates() []Gate { return []Gate{{Metric: Errors, Margin: 0.01, Hard: 0.5}} }
 
 // CanaryConfig is a ramp. Only Bucket.Salt is required. What is negative, NaN or contradictory is an error from NewCanary and Restart.

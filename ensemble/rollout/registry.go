@@ -61,7 +61,7 @@ func (r *Registry[Req, Resp]) find(id ID) (*record[Req, Resp], error) {
 }
 
 // Register makes a version known. It is not loaded. The errors are ErrExists, ErrClosed, or say what the ID or the source lacks. why, here as everywhere, is for the audit log:
-// who did it, for what reason.
+// who did it, for what reason. A version that is never loaded is kept until it is forgotten.
 func (r *Registry[Req, Resp]) Register(id ID, source Source[Req, Resp], why string) error {
 	if err := id.check(); err != nil {
 		return err
@@ -231,7 +231,8 @@ func (r *Registry[Req, Resp]) pointLocked(alias string, want *ID, to ID, why str
 	return old, r.log.add(Event{Kind: EventAlias, ID: to, Alias: alias, Old: old, New: to, Why: why}), nil
 }
 
-// Deploy is Load, SetAlias and Sweep in one: it brings a registered version live under an alias, and unloads what is not needed any more. If load or warm fails the alias stays
+// Deploy is Load, SetAlias and Sweep in one: it brings a registered version live under an alias, and unloads what is not needed any more. Requests go to the new version before the
+// unloading begins; that may take long if a stream holds the old one, so give ctx a deadline or set KeepWarm. If load or warm fails the alias stays
 // as it was and old is the zero ID. If the alias has moved and only the unloading of a former version has not been completed, the error holds a *DrainError or a *LifeCycleError of
 // the call "close", and old is what the alias has pointed at.
 func (r *Registry[Req, Resp]) Deploy(ctx context.Context, alias string, id ID, why string) (old ID, err error) {
