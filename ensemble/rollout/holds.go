@@ -42,13 +42,13 @@ type stripe struct {
 }
 
 const (
-	maxStripes = 32      // four kilobytes for a loaded version
+	maxStripes = 256     // 32 kilobytes for a loaded version, on a machine of 32 processors or more
 	sealed     = 1 << 63 // in the in of each stripe
 )
 
-// newHolds has more stripes than there are processors, so that few goroutines meet by chance.
+// newHolds has many more stripes than there are processors, so that few goroutines meet by chance: two that do slow each other down for as long as their stacks stay where they are.
 func newHolds() holds {
-	n := min(maxStripes, 4*runtime.GOMAXPROCS(0))
+	n := min(maxStripes, 8*runtime.GOMAXPROCS(0))
 	return holds{stripes: make([]stripe, 1<<bits.Len(uint(n-1))), wake: make(chan struct{}, 1)}
 }
 

@@ -25,6 +25,7 @@ func TestDrainMissesNone(t *testing.T) {
 					entered.Add(1)
 					if closed.Load() {
 						late.Add(1)
+						return
 					}
 					h.leave(s)
 				}
@@ -42,5 +43,19 @@ func TestDrainMissesNone(t *testing.T) {
 		if late.Load() > 0 || h.out() != h.want || entered.Load() != h.want {
 			t.Fatalf("%d were in when it was closed; %d have come, %d gone, the drain knew of %d", late.Load(), entered.Load(), h.out(), h.want)
 		}
+	}
+}
+
+// TestNobodyEntersAfterSeal is the request that has read the alias before it moved, and goes on when the version has been closed.
+func TestNobodyEntersAfterSeal(t *testing.T) {
+	h := newHolds()
+	s := h.enter()
+	h.seal()
+	if h.enter() != nil {
+		t.Error("entered after seal")
+	}
+	h.leave(s)
+	if err := h.drain(t.Context()); err != nil || h.out() != 1 || h.in(true) != 1 {
+		t.Error("a request that was turned away counts", err, h.out(), h.in(true))
 	}
 }
