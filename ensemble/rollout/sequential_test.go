@@ -61,7 +61,7 @@ func runs(t *testing.T, cfg rollout.MeanTestConfig, repeats, n int, sample func(
 // The mean is just the limit, the worst that is in order, and also the worst at which passing is an error. Looked at after each of 5,000 samples.
 func TestPeekingDoesNotRaiseFalseAlarms(t *testing.T) {
 	skipUnderRace(t)
-	const repeats, n, alpha = 2000, 5000, 0.05
+	const repeats, n, alpha = 1000, 5000, 0.05
 	for _, limit := range []float64{0.01, 0.1, 0.5} {
 		cfg := rollout.MeanTestConfig{Limit: limit, Alpha: alpha}
 		failed, passed, _ := runs(t, cfg, repeats, n, func(rng *rand.Rand) float64 { return coin(rng, limit) })
@@ -90,7 +90,7 @@ func TestPeekingAtDifferences(t *testing.T) {
 	skipUnderRace(t)
 	const alpha = 0.05
 	cfg := rollout.MeanTestConfig{Low: -1, High: 1, Limit: 0.02, Alpha: alpha}
-	failed, passed, _ := runs(t, cfg, 2000, 5000, func(rng *rand.Rand) float64 {
+	failed, passed, _ := runs(t, cfg, 1000, 5000, func(rng *rand.Rand) float64 {
 		champion := 0.0
 		for range 19 {
 			champion += coin(rng, 0.03) / 19
