@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,7 +18,10 @@ func TestDrainMissesNone(t *testing.T) {
 		for range 4 {
 			wg.Go(func() {
 				<-start
-				for {
+				for n := 1; ; n++ {
+					if n%64 == 0 {
+						runtime.Gosched() // on few processors the drain must get its turn
+					}
 					s := h.enter()
 					if s == nil {
 						return
@@ -33,6 +37,7 @@ func TestDrainMissesNone(t *testing.T) {
 		}
 		close(start)
 		for entered.Load() == 0 { // until they are at it
+			runtime.Gosched()
 		}
 		h.seal()
 		if err := h.drain(t.Context()); err != nil {
