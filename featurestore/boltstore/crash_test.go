@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -48,8 +49,10 @@ func childWriter() {
 	if err != nil {
 		panic(err)
 	}
-	var seed uint64
-	fmt.Sscan(os.Getenv(seedEnv), &seed)
+	seed, err := strconv.ParseUint(os.Getenv(seedEnv), 10, 64)
+	if err != nil {
+		panic(err)
+	}
 	var all sync.WaitGroup
 	for w := range crashWriters {
 		all.Go(func() {
