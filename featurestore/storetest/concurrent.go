@@ -170,13 +170,13 @@ func testManyWriters(t *testing.T, f *fixture) {
 	for key, event := range newest {
 		got := f.read(t, "more", key)[0]
 		if got == nil || got.EventNanos() != event {
-			t.Fatalf("key %v: the newest event time is %d, the row is %v", key, event, got)
+			t.Fatalf("key %v: the newest event time is %d, the row is %v", name(key), event, got)
 		}
 		if err := whole(view, got); err != nil {
-			t.Fatalf("key %v: %v", key, err)
+			t.Fatalf("key %v: %v", name(key), err)
 		}
 		if stored[key][event] != 1 {
-			t.Fatalf("key %v: %d writers were told that they wrote event time %d, want 1", key, stored[key][event], event)
+			t.Fatalf("key %v: %d writers were told that they wrote event time %d, want 1", name(key), stored[key][event], event)
 		}
 	}
 }

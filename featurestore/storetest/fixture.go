@@ -162,7 +162,7 @@ func (f *fixture) expect(t *testing.T, view string, want fs.Row) {
 	t.Helper()
 	got := f.read(t, view, want.Key)[0]
 	if diff := difference(f.views[view], got, want.Record); diff != "" {
-		t.Fatalf("view %q, key %v: %s", view, want.Key, diff)
+		t.Fatalf("view %q, key %v: %s", view, name(want.Key), diff)
 	}
 }
 
@@ -170,7 +170,7 @@ func (f *fixture) expectNone(t *testing.T, view string, keys ...fs.Key) {
 	t.Helper()
 	for i, r := range f.read(t, view, keys...) {
 		if r != nil {
-			t.Fatalf("view %q, key %v: there is a row, with event time %v", view, keys[i], r.EventTime())
+			t.Fatalf("view %q, key %v: there is a row, with event time %v", view, name(keys[i]), r.EventTime())
 		}
 	}
 }
@@ -199,3 +199,6 @@ func difference(s *fs.Schema, got, want *fs.Record, features ...int) string {
 	}
 	return ""
 }
+
+// name is a key for people to read: keys may be long, and need not be text.
+func name(key fs.Key) string { return fmt.Sprintf("%.60q", fmt.Sprint(key)) }

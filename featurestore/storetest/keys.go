@@ -94,7 +94,7 @@ func testKeys(t *testing.T, f *fixture) {
 		got := f.read(t, view, keys...)
 		for i := range keys {
 			if diff := difference(f.views[view], got[i], rows[i].Record); diff != "" {
-				t.Fatalf("view %q, key %d, %v: %s", view, i, keys[i], diff)
+				t.Fatalf("view %q, key %d, %v: %s", view, i, name(keys[i]), diff)
 			}
 		}
 		for i, key := range keys {
@@ -108,7 +108,7 @@ func testKeys(t *testing.T, f *fixture) {
 				want = nil
 			}
 			if diff := difference(f.views[view], r, want); diff != "" {
-				t.Fatalf("view %q, key %d, %v, after deletes: %s", view, i, keys[i], diff)
+				t.Fatalf("view %q, key %d, %v, after deletes: %s", view, i, name(keys[i]), diff)
 			}
 		}
 	}

@@ -36,7 +36,7 @@ func testModel(t *testing.T, f *fixture) {
 	}
 	for _, k := range m.keys {
 		if diff := difference(f.views[k.view], f.read(t, k.view, k.key)[0], m.rows[k]); diff != "" {
-			t.Fatalf("in the end: view %q, key %v: %s", k.view, k.key, diff)
+			t.Fatalf("in the end: view %q, key %v: %s", k.view, name(k.key), diff)
 		}
 	}
 }
@@ -131,7 +131,7 @@ func (m *model) read(t *testing.T) {
 	for _, l := range lookups {
 		for i, key := range l.Keys {
 			if diff := difference(l.View, l.Rows[i], m.rows[modelKey{l.View.Name(), key}], l.Features...); diff != "" {
-				t.Fatalf("view %q, key %v, features %v: %s", l.View.Name(), key, l.Features, diff)
+				t.Fatalf("view %q, key %v, features %v: %s", l.View.Name(), name(key), l.Features, diff)
 			}
 		}
 	}
