@@ -3,6 +3,7 @@ package boltstore_test
 import (
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -45,7 +46,13 @@ func BenchmarkWrite(b *testing.B) {
 
 func parallel(b *testing.B, goroutines int, f func(n int64) error) {
 	var n atomic.Int64
-	b.SetParallelism(goroutines) // times GOMAXPROCS
+	if goroutines == 1 {
+		for b.Loop() {
+			require.NoError(b, f(n.Add(1)))
+		}
+		return
+	}
+	b.SetParallelism(goroutines / runtime.GOMAXPROCS(0))
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			if err := f(n.Add(1)); err != nil {

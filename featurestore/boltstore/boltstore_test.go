@@ -83,6 +83,8 @@ func TestVersionsOfAView(t *testing.T) {
 	r := read(t, s, two, 1)
 	assert.True(t, two.Value(r, 0).IsNull())
 	assert.Equal(t, int64(10), two.Value(r, 1).Int())
+	none := schema(t, fs.View{Name: "v", Features: []fs.Feature{{Name: "d", Kind: fs.Int64}}})
+	write(t, s, none, row(none, 0, 1)) // the first in the file
 	newer := two.NewRecord(time.Unix(0, 21))
 	require.NoError(t, two.SetValue(newer, 0, fs.BoolValue(true)))
 	assert.Equal(t, []fs.Outcome{fs.Written}, write(t, s, two, fs.Row{Key: fs.IntKey(2), Record: newer}))
@@ -91,7 +93,7 @@ func TestVersionsOfAView(t *testing.T) {
 	assert.True(t, one.Value(old, 0).IsNull())
 	require.NoError(t, s.Close())
 
-	// The file has rows of both layouts. A view that fails to load takes nothing with it, and can be tried again.
+	// The file has rows of both layouts, and one that fits the bad version as well. A view that fails to load takes nothing with it, and can be tried again.
 	s = open(t, path, boltstore.Config{})
 	outcomes := make([]fs.Outcome, 1)
 	err = s.Write(t.Context(), bad, []fs.Row{{Key: fs.IntKey(5), Record: bad.NewRecord(time.Unix(1, 0))}}, outcomes)
@@ -249,6 +251,40 @@ func TestCloseCommitsWhatIsQueued(t *testing.T) {
 	})
 }
 
+func TestCloseBesideAWriteThatHasJustBegun(t *testing.T) {
+	path, view := file(t), counts(t)
+	s := open(t, path, boltstore.Config{}, view)
+	outcome, done := s.Enqueue(view, row(view, 1, 10))
+	require.NoError(t, s.Close())
+	<-done
+	assert.Equal(t, fs.Written, *outcome)
+	assert.ErrorIs(t, s.Commit(t.Context(), view, row(view, 2, 20)), fs.ErrClosed)
+	s = open(t, path, boltstore.Config{}, view)
+	assert.Equal(t, []int64{10, 0}, []int64{event(t, s, view, 1), event(t, s, view, 2)})
+}
+
+// TestADeleteOfAGroupThatFails: the row is still read, as it is still in the file.
+func TestADeleteOfAGroupThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		view := schema(t, fs.View{Name: "counts", Features: []fs.Feature{{Name: "count", Kind: fs.Int64}, {Name: "pad", Kind: fs.String}}})
+		s := open(t, file(t), boltstore.Config{MaxFileBytes: 1 << 20}, view)
+		write(t, s, view, row(view, 1, 10))
+		large := row(view, 2, 11)
+		require.NoError(t, view.SetValue(large.Record, 1, fs.StringValue(string(make([]byte, 2<<20)))))
+		release := s.Hold()
+		var calls sync.WaitGroup
+		calls.Go(func() { assert.Error(t, s.Write(t.Context(), view, []fs.Row{large}, make([]fs.Outcome, 1))) })
+		calls.Go(func() { assert.Error(t, s.Delete(t.Context(), view, []fs.Key{fs.IntKey(1)})) })
+		synctest.Wait()
+		release()
+		calls.Wait()
+		assert.Equal(t, int64(10), event(t, s, view, 1))
+		require.NoError(t, s.Delete(t.Context(), view, []fs.Key{fs.IntKey(1)}))
+		assert.Zero(t, event(t, s, view, 1))
+		require.NoError(t, s.Close())
+	})
+}
+
 func TestAWriteThatFailsChangesNothing(t *testing.T) {
 	path := file(t)
 	view := schema(t, fs.View{Name: "counts", Features: []fs.Feature{{Name: "count", Kind: fs.Int64}, {Name: "pad", Kind: fs.String}}})
@@ -297,6 +333,7 @@ func TestWhatTheMemoryDropsGoesFromTheFile(t *testing.T) {
 
 		time.Sleep(2 * time.Hour) // of the bubble
 		require.NoError(t, s.Sweep(t.Context()))
+		assert.Zero(t, s.Doomed())
 		n, _ = left()
 		assert.Zero(t, n)
 		write(t, s, view, row(view, 50, now)) // expired from the start

@@ -21,7 +21,7 @@ import (
 const childEnv, pathEnv, seedEnv = "BOLTSTORE_CHILD", "BOLTSTORE_PATH", "BOLTSTORE_SEED"
 
 // children are what this binary does instead of tests when it is its own child.
-var children = map[string]func(){"writer": childWriter, "full": childFull}
+var children = map[string]func(){"writer": childWriter}
 
 func child(t *testing.T, name, path string, env ...string) *exec.Cmd {
 	t.Helper()

@@ -17,6 +17,8 @@ import (
 	"github.com/scalable-ai/patterns/featurestore/boltstore"
 )
 
+func init() { children["full"] = childFull }
+
 // childFull writes rows until the operating system takes no more, looks at what is there, and goes on when there is room again.
 func childFull() {
 	check := func(ok bool, what any) {

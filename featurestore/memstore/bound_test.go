@@ -1,6 +1,7 @@
 package memstore_test
 
 import (
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -131,6 +132,41 @@ func TestWritesReclaimWhatHasExpired(t *testing.T) {
 		assert.Equal(t, uint64(expired), s.Stats().Expired)
 		assert.Equal(t, 24*3600-3599, expired)
 	})
+}
+
+// TestWritesOfKnownKeysReclaim: where no row is added, and so no table rebuilt.
+func TestWritesOfKnownKeysReclaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		view := counts(t, time.Hour)
+		s := open(t, memstore.Config{Shards: 1})
+		for i := range int64(1000) {
+			write(t, s, view, row(t, view, fs.IntKey(i), time.Now().UnixNano()))
+		}
+		time.Sleep(time.Hour)
+		for i := range int64(1024) { // a quarter of the slots, which are four times the rows at most
+			write(t, s, view, row(t, view, fs.IntKey(0), time.Now().UnixNano()+i))
+		}
+		assert.Equal(t, 1, s.Stats().Rows)
+	})
+}
+
+// TestARowDoesNotKeepItsBatch: of each batch one row is kept.
+func TestARowDoesNotKeepItsBatch(t *testing.T) {
+	view := counts(t, 0)
+	s := open(t, memstore.Config{})
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for i := range int64(100) {
+		records := view.NewRecords(time.Unix(0, i), 1000)
+		write(t, s, view, fs.Row{Key: fs.IntKey(i), Record: &records[500]})
+	}
+	assert.Less(t, int64(heap())-int64(before), int64(2<<20), "all batches take more than 10 MB")
+	assert.Equal(t, 100, s.Stats().Rows)
 }
 
 func TestExpiredRowsGoBeforeOthers(t *testing.T) {

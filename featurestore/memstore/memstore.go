@@ -133,7 +133,7 @@ func (s *Store) put(v *view, schema *featurestore.Schema, row *featurestore.Row,
 		return featurestore.Stale
 	}
 	e := &entry{view: v, key: row.Key, record: row.Record.Clone(), schema: schema, hash: hash}
-	e.size = uint32(min((overhead+row.Key.Size()+e.record.Size())/sizeUnit, math.MaxUint32))
+	e.size = uint32(min(uint64(overhead+row.Key.Size()+e.record.Size())/sizeUnit, math.MaxUint32))
 	e.used.Store(true)
 	outcome := shard.put(s, e, now, out)
 	// The row's own shard first; the others only if it has no other row.
