@@ -63,10 +63,17 @@ func (f *Feature) typeName() string {
 
 // Clone is a copy that shares no memory with r but that of its strings. A record out of NewRecords keeps all of them in memory; its clone does not.
 func (r *Record) Clone() *Record {
+	to := new(Record)
+	r.CloneTo(to)
+	return to
+}
+
+// CloneTo makes to, which may be a zero Record, a clone of r.
+func (r *Record) CloneTo(to *Record) {
 	words := make([]uint64, len(r.set)+len(r.nums))
 	n := copy(words, r.set)
 	copy(words[n:], r.nums)
-	return &Record{
+	*to = Record{
 		event: r.event, created: r.created, set: words[:n:n], nums: words[n:], strs: slices.Clone(r.strs), vecs: slices.Clone(r.vecs),
 	}
 }

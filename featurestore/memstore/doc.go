@@ -30,7 +30,7 @@
 //
 // # Cost
 //
-// A read costs about what a map under a read lock does; go test -bench Read shows both. A write makes two small objects and what the
+// A read costs about what a map under a read lock does; go test -bench Read shows both. A write makes a small object and what the
 // record holds. A table that is full is rebuilt by the write that finds it so, which for one shard of many rows takes a
 // moment; reads go on meanwhile, and writes to other shards.
 package memstore

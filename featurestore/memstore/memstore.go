@@ -132,7 +132,8 @@ func (s *Store) put(v *view, schema *featurestore.Schema, row *featurestore.Row,
 	if old := shard.table.Load().get(v, row.Key, hash); old != nil && old.record.EventNanos() >= row.Record.EventNanos() {
 		return featurestore.Stale
 	}
-	e := &entry{view: v, key: row.Key, record: row.Record.Clone(), schema: schema, hash: hash}
+	e := &entry{view: v, key: row.Key, schema: schema, hash: hash}
+	row.Record.CloneTo(&e.record)
 	e.size = uint32(min(uint64(overhead+row.Key.Size()+e.record.Size())/sizeUnit, math.MaxUint32))
 	e.used.Store(true)
 	outcome := shard.put(s, e, now, out)

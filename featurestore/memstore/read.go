@@ -73,7 +73,7 @@ func (s *Store) lookupSome(
 			e.used.Store(true)
 		}
 		found++
-		rows[i] = e.record
+		rows[i] = &e.record
 		foreign = foreign || e.schema != schema
 	}
 	return found, foreign
@@ -91,7 +91,7 @@ func (s *Store) convert(l *featurestore.Lookup, v *view) {
 		}
 		if e.schema != l.View && e.schema != same {
 			if !e.schema.SameLayout(l.View) {
-				record, err := l.View.Convert(e.record, e.schema)
+				record, err := l.View.Convert(&e.record, e.schema)
 				if err != nil {
 					l.Fail(i, err)
 				}
@@ -100,6 +100,6 @@ func (s *Store) convert(l *featurestore.Lookup, v *view) {
 			}
 			same = e.schema
 		}
-		l.Rows[i] = e.record
+		l.Rows[i] = &e.record
 	}
 }

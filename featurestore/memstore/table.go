@@ -10,11 +10,11 @@ import (
 type entry struct {
 	view   *view
 	key    featurestore.Key
-	record *featurestore.Record
 	schema *featurestore.Schema // that of the record
 	hash   uint64
-	size   uint32      // about the bytes that it takes, in units of sizeUnit
-	used   atomic.Bool // it was written or read since the hand last passed
+	size   uint32              // about the bytes that it takes, in units of sizeUnit
+	used   atomic.Bool         // it was written or read since the hand last passed
+	record featurestore.Record // in here, so that who has looked at the key has it near
 }
 
 // sizeUnit lets a size of up to 32 GiB fit a uint32.
