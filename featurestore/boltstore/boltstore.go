@@ -136,11 +136,17 @@ func check(schema *featurestore.Schema, row *featurestore.Row) error {
 	if n := row.Key.Size(); n > MaxKey {
 		return fmt.Errorf("%w: %d bytes, more than %d", featurestore.ErrKey, n, MaxKey)
 	}
+	if n := row.Record.Size(); n > MaxRecord {
+		return fmt.Errorf("%w: %d bytes, more than %d", featurestore.ErrRow, n, MaxRecord)
+	}
 	return nil
 }
 
-// MaxKey is the largest size of a key in bytes. A row with a larger one is Invalid.
-const MaxKey = 32<<10 - 16
+// Bounds of a row, in bytes. One that is beyond them is Invalid: it would fail the rows that share its transaction.
+const (
+	MaxKey    = 32<<10 - 16 // of its key
+	MaxRecord = 1 << 30     // about, of its record in memory
+)
 
 // Delete implements [featurestore.Store]. It returns when the file no longer has the rows.
 func (s *Store) Delete(ctx context.Context, schema *featurestore.Schema, keys []featurestore.Key) error {
