@@ -18,6 +18,12 @@ var (
 	// feature.
 	ErrRow = errors.New("featurestore: bad row")
 
+	// ErrRequest is wrapped when a request does not fit its service: a column is missing, not known, of another kind, or of another length.
+	ErrRequest = errors.New("featurestore: bad request")
+
+	// ErrRequired is wrapped by Binding.Scan when a field that is required has no value.
+	ErrRequired = errors.New("featurestore: required value is missing")
+
 	// ErrClosed is returned by what has been closed.
 	ErrClosed = errors.New("featurestore: closed")
 )

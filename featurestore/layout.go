@@ -54,13 +54,6 @@ func (s *Schema) changed(f, g *Feature) error {
 	return fmt.Errorf("%w: view %q: feature %q is defined as %s, the row has it as %s", ErrRow, s.view.Name, f.Name, f.typeName(), g.typeName())
 }
 
-func (f *Feature) typeName() string {
-	if f.Kind == Vector {
-		return fmt.Sprintf("%v of %d", f.Kind, f.Dim)
-	}
-	return f.Kind.String()
-}
-
 // Clone is a copy that shares no memory with r but that of its strings. A record out of NewRecords keeps all of them in memory; its clone does not.
 func (r *Record) Clone() *Record {
 	to := new(Record)
@@ -74,7 +67,7 @@ func (r *Record) CloneTo(to *Record) {
 	n := copy(words, r.set)
 	copy(words[n:], r.nums)
 	*to = Record{
-		event: r.event, created: r.created, set: words[:n:n], nums: words[n:], strs: slices.Clone(r.strs), vecs: slices.Clone(r.vecs),
+		schema: r.schema, event: r.event, created: r.created, set: words[:n:n], nums: words[n:], strs: slices.Clone(r.strs), vecs: slices.Clone(r.vecs),
 	}
 }
 

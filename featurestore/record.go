@@ -12,6 +12,7 @@ import (
 //
 // It is packed: numbers in one slice, vectors in another, so that a row of 50 numbers takes a little over 50 words.
 type Record struct {
+	schema  *Schema  // that made it
 	event   int64    // event time, nanoseconds since 1970
 	created int64    // created time likewise; 0: not known
 	set     []uint64 // one bit for each feature: it has a value
@@ -31,7 +32,7 @@ func (s *Schema) NewRecords(event time.Time, n int) []Record {
 	records := make([]Record, n)
 	for i := range records {
 		r := &records[i]
-		r.event = event.UnixNano()
+		r.schema, r.event = s, event.UnixNano()
 		r.set = sets[i*words : (i+1)*words : (i+1)*words]
 		r.nums = nums[i*s.nums : (i+1)*s.nums : (i+1)*s.nums]
 		r.strs = strs[i*s.strs : (i+1)*s.strs : (i+1)*s.strs]
