@@ -149,12 +149,10 @@ func (in *Ingest) send(ctx context.Context, source *Source, position int64, ack 
 // check looks at what can be seen without the store.
 func (in *Ingest) check(row *Row) error {
 	r, s := row.Record, in.schema
-	switch words := (len(s.view.Features) + 63) / 64; {
-	case r == nil:
-		return fmt.Errorf("%w: view %q: no record", ErrRow, s.view.Name)
-	case len(r.set) != words || len(r.nums) != s.nums || len(r.strs) != s.strs || len(r.vecs) != s.floats:
-		return fmt.Errorf("%w: view %q: the record is one of another view", ErrRow, s.view.Name)
-	case r.event == 0 || r.event == noEventTime:
+	if err := s.Check(r); err != nil {
+		return err
+	}
+	if r.event == 0 || r.event == noEventTime {
 		return fmt.Errorf("%w: view %q: no event time", ErrRow, s.view.Name)
 	}
 	if in.cfg.MaxFuture > 0 {

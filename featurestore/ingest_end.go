@@ -63,10 +63,11 @@ func each(chain *item) func(yield func(*item) bool) {
 	}
 }
 
-// failed counts an attempt, also for rows that another stood for: else a key that is sent often could be tried for ever.
+// failed counts an attempt, also for rows that another stood for: else a key that is sent often could be tried for ever. What fails because Close has
+// ended the context has not used up its attempts: it is left to Close.
 func (in *Ingest) failed(b *batch, it *item, due time.Duration) {
 	it.attempts++
-	if in.cfg.MaxAttempts > 0 && it.attempts >= in.cfg.MaxAttempts {
+	if in.cfg.MaxAttempts > 0 && it.attempts >= in.cfg.MaxAttempts && !in.closed {
 		in.bury(b, it, b.err, ErrNoOutcome)
 		return
 	}
@@ -107,7 +108,11 @@ func (in *Ingest) end(it *item) {
 	}
 	if ack := it.ack; ack != nil {
 		it.ack = nil
-		ack(it.err)
+		if it.unstored {
+			ack(it.err)
+		} else {
+			ack(nil) // whatever earlier attempts have left
+		}
 	}
 }
 
