@@ -143,7 +143,8 @@ type ingestOptions struct {
 // DeadLetter is a row that has been accepted and will not be stored by the ingest.
 type DeadLetter struct {
 	Row      Row
-	Err      error // the last one of the store; ErrLate; ErrClosed, joined with the last of the store if there is one
+	Err      error   // an ErrRow: the store says that it is invalid; ErrLate; ErrClosed: Close has found it; else the last error of the store
+	Outcome  Outcome // Invalid, Failed, or 0 if it has not been tried
 	Attempts int
 
 	Source   *Source // nil if the row was not sent to one

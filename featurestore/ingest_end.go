@@ -34,7 +34,12 @@ func (in *Ingest) sort(b *batch) {
 			}
 		case Invalid:
 			it.attempts++
-			in.bury(b, it, b.err, ErrRow)
+			it.outcome = Invalid
+			err := b.err // of the whole batch: it may have other reasons as well
+			if !errors.Is(err, ErrRow) {
+				err = errors.Join(ErrRow, err)
+			}
+			in.bury(b, it, err)
 			for older := range each(chain) { // what it stood for may be valid
 				older.due = now
 				b.again = append(b.again, older)
@@ -67,22 +72,21 @@ func each(chain *item) func(yield func(*item) bool) {
 // ended the context has not used up its attempts: it is left to Close.
 func (in *Ingest) failed(b *batch, it *item, due time.Duration) {
 	it.attempts++
+	it.outcome = Failed
+	err := b.err
+	if err == nil {
+		err = ErrNoOutcome
+	}
 	if in.cfg.MaxAttempts > 0 && it.attempts >= in.cfg.MaxAttempts && !in.closed {
-		in.bury(b, it, b.err, ErrNoOutcome)
+		in.bury(b, it, err)
 		return
 	}
 	in.stats.Retried++
-	it.due, it.err = due, b.err
-	if it.err == nil {
-		it.err = ErrNoOutcome
-	}
+	it.due, it.err = due, err
 	b.again = append(b.again, it)
 }
 
-func (in *Ingest) bury(b *batch, it *item, err, otherwise error) {
-	if err == nil {
-		err = otherwise
-	}
+func (in *Ingest) bury(b *batch, it *item, err error) {
 	it.err, it.unstored, it.held = err, true, true
 	b.ended = append(b.ended, it)
 }
@@ -103,7 +107,7 @@ func (in *Ingest) backoff(attempts int) time.Duration {
 func (in *Ingest) end(it *item) {
 	if it.unstored && in.dead != nil && !it.handed {
 		it.handed = true
-		in.dead(DeadLetter{Row: it.row, Err: it.err, Attempts: it.attempts, Source: it.source, Position: it.position})
+		in.dead(DeadLetter{Row: it.row, Err: it.err, Outcome: it.outcome, Attempts: it.attempts, Source: it.source, Position: it.position})
 		it.held = false
 	}
 	if ack := it.ack; ack != nil {

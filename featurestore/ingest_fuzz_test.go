@@ -2,6 +2,7 @@ package featurestore_test
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -136,8 +137,10 @@ func FuzzIngest(f *testing.F) {
 					newest[row.Key] = max(newest[row.Key], row.Record.EventNanos())
 				case err == fs.ErrLate:
 					require.True(t, cfg.DropLate)
+				case errors.Is(err, fs.ErrRow):
+					require.True(t, bad(row))
 				default:
-					if unwrap, ok := err.(interface{ Unwrap() []error }); err == fs.ErrClosed || ok && unwrap.Unwrap()[0] == fs.ErrClosed {
+					if errors.Is(err, fs.ErrClosed) {
 						unstored++
 						require.Less(t, lastSeen, p, "a row that was not stored is covered by the position")
 					}

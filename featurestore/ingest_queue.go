@@ -8,10 +8,11 @@ type item struct {
 	due      time.Duration // since the ingest began: when it must go, even alone
 	seq      uint64
 	attempts int
-	err      error // the last one
-	unstored bool  // it has come to its end, which is not in the store
-	handed   bool  // to the function of WithDeadLetter, which may not have returned
-	held     bool  // nobody has it: the position of its source stops before it
+	outcome  Outcome // of the last one
+	err      error   // the same
+	unstored bool    // it has come to its end, which is not in the store
+	handed   bool    // to the function of WithDeadLetter, which may not have returned
+	held     bool    // nobody has it: the position of its source stops before it
 	ack      func(error)
 
 	source    *Source

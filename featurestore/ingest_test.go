@@ -142,6 +142,9 @@ func TestIngestInvalidRowDoesNotTakeOthersWithIt(t *testing.T) {
 		require.Len(t, dead.get(), 1)
 		require.EqualValues(t, 30, dead.all[0].Row.Record.EventNanos())
 		require.Equal(t, 1, dead.all[0].Attempts)
+		require.Equal(t, fs.Invalid, dead.all[0].Outcome)
+		require.ErrorIs(t, dead.all[0].Err, fs.ErrRow)
+		require.ErrorIs(t, dead.all[0].Err, errStore)
 	})
 }
 
