@@ -1,6 +1,7 @@
 package featurestore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -27,3 +28,23 @@ func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
 }
+
+var (
+	// ErrShardTimeout is the error of a shard that has not answered within ShardedConfig.ShardTimeout. It is a context.DeadlineExceeded too.
+	ErrShardTimeout = fmt.Errorf("featurestore: shard timeout: %w", context.DeadlineExceeded)
+
+	// ErrOwner is returned when the owner function of a Sharded names a store that does not exist, or none. Nothing has been read or written then.
+	ErrOwner = errors.New("featurestore: the owner of a key is not one of the stores")
+)
+
+// ShardError is a shard that failed.
+type ShardError struct {
+	Shard int // its index in the stores
+	Err   error
+}
+
+// Error names the shard.
+func (e *ShardError) Error() string { return fmt.Sprintf("featurestore: shard %d: %v", e.Shard, e.Err) }
+
+// Unwrap returns Err.
+func (e *ShardError) Unwrap() error { return e.Err }
