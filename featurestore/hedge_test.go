@@ -261,7 +261,8 @@ func TestReplicasWriteRules(t *testing.T) {
 		want         fs.Outcome
 	}{
 		{0, fs.Written, fs.Written, fs.Written},
-		{0, fs.Stale, fs.Written, fs.Written},
+		{0, fs.Stale, fs.Written, fs.Stale},
+		{0, fs.Written, fs.Stale, fs.Written},
 		{0, fs.Stale, fs.Stale, fs.Stale},
 		{0, fs.Written, 0, fs.Failed},
 		{0, fs.Written, fs.Failed, fs.Failed},

@@ -74,7 +74,8 @@ func NewSharded(stores []Store, owner func(hash uint64) int, cfg ShardedConfig, 
 // the last of them has failed, that one's. Only when all keys have failed it is an error of Read: context.Cause(ctx) if
 // that has ended, else what the shards' errors are joined to. What shards have answered before ctx ended counts.
 //
-// The answer of a replica counts even if it has no row where another has one. ErrOwner means that nothing was read.
+// The answer of a replica counts even if it has no row, or an older one, where another has a row: it does so while a row is being written, and after it
+// was written to some replicas only. ErrOwner means that nothing was read.
 //
 // With one shard, no replicas and no ShardTimeout the store is called on the caller's goroutine, with the caller's lookups.
 func (s *Sharded) Read(ctx context.Context, lookups []Lookup) error {

@@ -17,16 +17,19 @@ type writing struct {
 // rowState is what the replicas of a row have said.
 type rowState struct {
 	good, invalid uint8
-	wrote         bool
 	need          uint8
+	best          uint8   // the first replica, numbered from 1, of those that have stored it
+	said          Outcome // that one
 }
 
 // Write writes each row to its store or, with replicas, to all of them, and returns when all have answered, have failed or have had their time. The
 // outcome of a row with replicas is
 //   - Invalid if one of them says so,
-//   - Written or Stale if WriteQuorum of them (or all, where the owner function names fewer) do: Written if it is for one of them, so that
-//     a row is Written when it is sent again because a replica had missed it,
+//   - Written or Stale if WriteQuorum of them (or all, where the owner function names fewer) do: as the first of these in the owners' order says,
 //   - else Failed: some may have it.
+//
+// Each replica does its own compare-and-set, so all end with the row of the newest event time. Of different rows with one event time they may keep
+// different ones: writers of an entity should not give two rows the same.
 //
 // The error joins a *ShardError for each store that returned an error, and is nil if no row is Failed or Invalid. When ctx ends, rows whose stores have not answered are Failed. ErrOwner
 // and the cause of a context that has ended before mean that nothing was written.
@@ -57,10 +60,10 @@ func (s *Sharded) Write(ctx context.Context, view *Schema, rows []Row, outcomes 
 	k := s.cfg.Replicas
 	for i := range rows {
 		owners := p.owners[i*k : (i+1)*k]
-		for _, shard := range owners {
+		for replica, shard := range owners {
 			if shard >= 0 {
 				c := w.call(p, shard, opWrite, view)
-				c.write, c.flat = append(c.write, rows[i]), append(c.flat, int32(i))
+				c.write, c.flat = append(c.write, rows[i]), append(c.flat, int32(i*k+replica))
 				w.rows[i].need++
 			}
 		}
@@ -93,10 +96,8 @@ func (r *rowState) outcome() Outcome {
 		return Invalid
 	case r.good < r.need:
 		return Failed
-	case r.wrote:
-		return Written
 	}
-	return Stale
+	return r.said
 }
 
 // Delete deletes the rows from all their stores, whatever WriteQuorum says: one that was left in a replica would come back. The error joins a *ShardError
@@ -179,14 +180,15 @@ func (w *writing) run(p *placing) {
 }
 
 func (w *writing) tally(c *shardCall) {
-	for i, row := range c.flat {
-		r := &w.rows[row]
+	k := w.s.cfg.Replicas
+	for i, flat := range c.flat {
+		r, replica := &w.rows[int(flat)/k], uint8(int(flat)%k+1)
 		switch c.outcomes[i] {
-		case Written:
-			r.wrote = true
+		case Written, Stale:
 			r.good++
-		case Stale:
-			r.good++
+			if r.best == 0 || replica < r.best {
+				r.best, r.said = replica, c.outcomes[i]
+			}
 		case Invalid:
 			r.invalid++
 		}
