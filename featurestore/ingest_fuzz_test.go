@@ -135,7 +135,7 @@ func FuzzIngest(f *testing.F) {
 					require.Greater(t, events(t, mem, view, keys[p])[0], row.Record.EventNanos())
 				case !isDead:
 					newest[row.Key] = max(newest[row.Key], row.Record.EventNanos())
-				case err == fs.ErrLate:
+				case errors.Is(err, fs.ErrLate):
 					require.True(t, cfg.DropLate)
 				case errors.Is(err, fs.ErrRow):
 					require.True(t, bad(row))
@@ -152,7 +152,9 @@ func FuzzIngest(f *testing.F) {
 			if unstored == 0 {
 				require.NoError(t, err)
 			} else {
-				require.Len(t, err.(*fs.UnstoredError).Rows, unstored)
+				var all *fs.UnstoredError
+				require.ErrorAs(t, err, &all)
+				require.Len(t, all.Rows, unstored)
 			}
 			for key := range int64(12) {
 				got := events(t, mem, view, key)[0]

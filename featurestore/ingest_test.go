@@ -36,10 +36,10 @@ func TestIngestSendsAFullBatchAtOnceAndTheRestByAge(t *testing.T) {
 		}
 		synctest.Wait()
 		require.Equal(t, []int{3}, s.sizes())
-		time.Sleep(time.Second - 1)
+		time.Sleep(time.Second - time.Nanosecond)
 		synctest.Wait()
 		require.Equal(t, []int{3}, s.sizes())
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		require.Equal(t, []int{3, 2}, s.sizes())
 		require.Equal(t, []int64{100, 100, 100, 100, 100}, events(t, s, view, 0, 1, 2, 3, 4))
@@ -166,8 +166,8 @@ func TestIngestRetriesWithBackoffUntilStored(t *testing.T) {
 		require.NoError(t, in.SendAck(t.Context(), streamRow(view, 1, 1), func(err error) { acked = err == nil }))
 		require.NoError(t, in.Flush(t.Context()))
 		require.True(t, acked)
-		for i, longest := range []time.Duration{1, 2, 4, 8, 10, 10, 10} {
-			longest *= time.Second
+		for i, seconds := range []int{1, 2, 4, 8, 10, 10, 10} {
+			longest := time.Duration(seconds) * time.Second
 			wait := at[i+1] - at[i]
 			require.True(t, wait > longest/2-1 && wait <= longest, "attempt %d after %v", i+2, wait)
 		}

@@ -138,14 +138,14 @@ func (r *reading) each(c *shardCall, f func(l, flat, j, i int)) {
 // settle takes what a call has left. Of an abandoned one it touches nothing that the store may write to.
 func (r *reading) settle(ev event) {
 	c := ev.call
-	var failure, last *ShardError
+	var failure *ShardError
 	if ev.err != nil {
 		failure = r.fail(ev)
 		r.failures = append(r.failures, failure)
 	} else {
 		r.s.shards[c.shard].latency.observe(c.took)
 	}
-	won := false
+	won, noted := false, false
 	r.each(c, func(l, flat, j, i int) {
 		k := &r.keys[flat]
 		k.running--
@@ -154,11 +154,10 @@ func (r *reading) settle(ev event) {
 		}
 		err := failure
 		if err == nil && i < len(c.lookups[j].Errs) && c.lookups[j].Errs[i] != nil {
-			if last == nil || last.Err != c.lookups[j].Errs[i] { // one error for many keys is wrapped once
-				last = &ShardError{c.shard, c.lookups[j].Errs[i]}
-				r.failures = append(r.failures, last)
+			err = &ShardError{c.shard, c.lookups[j].Errs[i]}
+			if !noted { // for the case that all keys fail: one of a call is enough
+				r.failures, noted = append(r.failures, err), true
 			}
-			err = last
 		}
 		switch {
 		case err == nil:

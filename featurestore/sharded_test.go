@@ -157,6 +157,29 @@ func TestShardedPartialResults(t *testing.T) {
 	}
 }
 
+// Errors of keys may be of a type that cannot be compared.
+func TestShardedErrorsOfKeys(t *testing.T) {
+	view, _ := streamViews(t)
+	shards, stores := cluster(t, 2)
+	owner, _ := byKey(view, 2)
+	s, err := fs.NewSharded(stores, owner, fs.ShardedConfig{})
+	require.NoError(t, err)
+	for _, sh := range shards {
+		sh.onRead = func(_ context.Context, l []fs.Lookup) error {
+			for i := range l[0].Keys {
+				l[0].Fail(i, fs.KeyErrors{errStore})
+			}
+			return nil
+		}
+	}
+	err = s.Read(t.Context(), lookup(view, 0, 1, 2, 3))
+	require.ErrorIs(t, err, errStore)
+	shards[0].onRead = nil
+	l := lookup(view, 0, 1, 2, 3)
+	require.NoError(t, s.Read(t.Context(), l))
+	require.Equal(t, []error{nil, &fs.ShardError{Shard: 1, Err: fs.KeyErrors{errStore}}, nil, &fs.ShardError{Shard: 1, Err: fs.KeyErrors{errStore}}}, l[0].Errs)
+}
+
 // A single shard is called on the caller's goroutine, and its errors have its name all the same.
 func TestShardedDirect(t *testing.T) {
 	view, _ := streamViews(t)
