@@ -216,9 +216,34 @@ func TestHedgeBudget(t *testing.T) {
 		require.EqualValues(t, 200, st.Hedges+st.HedgesDenied)
 		// A denied hedge is still there to fail over to.
 		shards[0].onRead = func(context.Context, []fs.Lookup) error { time.Sleep(5 * time.Millisecond); return errStore }
-		l := lookup(view, 0)
+		for range 5 {
+			l := lookup(view, 0)
+			require.NoError(t, s.Read(t.Context(), l))
+			require.Equal(t, []int64{100}, eventsOf(l[0]))
+		}
+		require.NotZero(t, s.Stats().Failovers)
+	})
+}
+
+// A loser is cancelled when its keys are answered, not when the whole read is.
+func TestHedgeLoserIsCancelledAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, view, shards := replicated(t, 4, 4, fs.ShardedConfig{HedgeAfter: 10 * time.Millisecond})
+		began := time.Now()
+		var after atomic.Int64
+		shards[0].onRead = func(ctx context.Context, _ []fs.Lookup) error {
+			<-ctx.Done()
+			after.Store(int64(time.Since(began)))
+			return ctx.Err()
+		}
+		slow := func(context.Context, []fs.Lookup) error { time.Sleep(time.Second); return nil }
+		shards[2].onRead, shards[3].onRead = slow, slow
+		l := lookup(view, 0, 2)
 		require.NoError(t, s.Read(t.Context(), l))
-		require.Equal(t, []int64{100}, eventsOf(l[0]))
+		require.Equal(t, []int64{100, 102}, eventsOf(l[0]))
+		require.Equal(t, time.Second, time.Since(began))
+		require.Equal(t, 10*time.Millisecond, time.Duration(after.Load()))
+		time.Sleep(time.Second)
 	})
 }
 
@@ -309,4 +334,7 @@ func TestReplicasWriteRules(t *testing.T) {
 	outcomes := make([]fs.Outcome, 1)
 	require.NoError(t, s.Write(t.Context(), view, []fs.Row{streamRow(view, 0, 1)}, outcomes))
 	require.Equal(t, fs.Written, outcomes[0], "by the other")
+	shards[1].onWrite = shards[0].onWrite
+	require.Error(t, s.Write(t.Context(), view, []fs.Row{streamRow(view, 0, 2)}, outcomes))
+	require.Equal(t, fs.Failed, outcomes[0], "what a method has left that did not return is not believed")
 }

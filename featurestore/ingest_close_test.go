@@ -250,3 +250,42 @@ func TestSourcePositionStopsBeforeARowThatNobodyHas(t *testing.T) {
 		require.False(t, ok)
 	})
 }
+
+// What fails because Close ends its context has not used up its attempts: it is a row that Close has found.
+func TestIngestCloseIsNoFailedAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		view, _ := streamViews(t)
+		var dead letters
+		in := newIngest(t, stuck(t), view, fs.IngestConfig{MaxAttempts: 1}, dead.option())
+		source := in.Source()
+		require.NoError(t, source.Send(t.Context(), 1, streamRow(view, 1, 1)))
+		time.Sleep(time.Second)
+		var unstored *fs.UnstoredError
+		require.ErrorAs(t, in.Close(), &unstored)
+		require.Len(t, unstored.Rows, 1)
+		require.ErrorIs(t, dead.get()[0].Err, fs.ErrClosed)
+		_, ok := source.Position()
+		require.False(t, ok)
+	})
+}
+
+// Who waits for room is not kept waiting by a Shutdown that takes its time.
+func TestIngestShutdownRejectsThoseThatWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		view, _ := streamViews(t)
+		in := newIngest(t, stuck(t), view, fs.IngestConfig{MaxBuffer: 1})
+		send(t, in, streamRow(view, 1, 1))
+		waited := make(chan error, 1)
+		go func() { waited <- in.Send(context.Background(), streamRow(view, 2, 1)) }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		began := time.Now()
+		var after time.Duration
+		go func() { require.Equal(t, fs.ErrClosed, <-waited); after = time.Since(began) }()
+		require.Error(t, in.Shutdown(ctx))
+		require.Error(t, in.Close())
+		synctest.Wait()
+		require.Zero(t, after)
+	})
+}

@@ -304,6 +304,41 @@ func TestShardedTimeoutAndLateAnswer(t *testing.T) {
 	})
 }
 
+// An answer that comes at the moment of the time-out is taken or left behind; it does not turn up in another read.
+func TestShardedAnswerAtTheTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		view, _ := streamViews(t)
+		shards, stores := cluster(t, 3)
+		owner, _ := byKey(view, 3)
+		s, err := fs.NewSharded(stores, owner, fs.ShardedConfig{ShardTimeout: time.Second})
+		require.NoError(t, err)
+		writeAll(t, s, view, 9)
+		for _, sh := range shards {
+			sh.onRead = func(context.Context, []fs.Lookup) error { time.Sleep(time.Second); return nil }
+		}
+		taken, left := 0, 0
+		for i := range int64(600) {
+			l := lookup(view, i%9, (i+1)%9, (i+2)%9)
+			err := s.Read(t.Context(), l)
+			for j, r := range l[0].Rows {
+				switch {
+				case r != nil:
+					require.Equal(t, (i+int64(j))%9+100, r.EventNanos())
+					taken++
+				case err == nil:
+					require.ErrorIs(t, l[0].Errs[j], fs.ErrShardTimeout)
+					left++
+				default:
+					require.ErrorIs(t, err, fs.ErrShardTimeout)
+					left++
+				}
+			}
+		}
+		time.Sleep(time.Second)
+		t.Log(taken, left)
+	})
+}
+
 func TestShardedEndOfTheCallersContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		view, _ := streamViews(t)
