@@ -24,6 +24,7 @@ type Ingest struct {
 	cfg    IngestConfig
 	dead   func(DeadLetter)
 	began  time.Time
+	checks sync.Pool           // of *rowCheck
 	room   *semaphore.Weighted // of MaxBuffer
 
 	reject     context.Context // ended by Shutdown and Close: of those that wait for room
@@ -146,27 +147,17 @@ func (in *Ingest) send(ctx context.Context, source *Source, position int64, ack 
 	return nil
 }
 
-// check looks at what can be seen without the store.
-func (in *Ingest) check(row *Row) error {
-	r, s := row.Record, in.schema
-	if err := s.Check(r); err != nil {
-		return err
+// check looks at what can be seen without the store. A record of another version of the view is converted.
+func (in *Ingest) check(row *Row) (err error) {
+	c, _ := in.checks.Get().(*rowCheck)
+	if c == nil {
+		c = &rowCheck{schema: in.schema, maxFuture: in.cfg.MaxFuture}
 	}
-	if r.event == 0 || r.event == noEventTime {
-		return fmt.Errorf("%w: view %q: no event time", ErrRow, s.view.Name)
-	}
-	if in.cfg.MaxFuture > 0 {
-		if ahead := time.Until(r.EventTime()); ahead > in.cfg.MaxFuture {
-			return fmt.Errorf("%w: view %q: event time %v is %v in the future", ErrRow, s.view.Name, r.EventTime().Format(time.RFC3339Nano), ahead)
-		}
-	}
-	var parts [4]Value
-	_, err := s.entity.Parts(parts[:0], row.Key)
+	c.latest = latestEvent(in.cfg.MaxFuture)
+	*row, err = c.row(*row)
+	in.checks.Put(c)
 	return err
 }
-
-// noEventTime is what a record has that was made with the zero time.
-var noEventTime = time.Time{}.UnixNano()
 
 func (in *Ingest) countRejected(n int) {
 	in.mu.Lock()

@@ -65,7 +65,7 @@ type IngestConfig struct {
 	MinBackoff, MaxBackoff time.Duration
 
 	// MaxFuture is how far in the future an event time may be. A row with a later one is an ErrRow: once stored, it would make all that is
-	// written for its entity stale until that time has come. Default: no bound.
+	// written for its entity stale until that time has come. Default: DefaultMaxFuture.
 	MaxFuture time.Duration
 
 	// AllowedLateness is how much older than the newest event time so far a row may be without counting as late. Late rows are
@@ -104,6 +104,9 @@ func (c IngestConfig) withDefaults(o *ingestOptions) (IngestConfig, error) {
 	}
 	if c.MaxAge == 0 {
 		c.MaxAge = DefaultMaxAge
+	}
+	if c.MaxFuture == 0 {
+		c.MaxFuture = DefaultMaxFuture
 	}
 	if c.InFlight == 0 {
 		c.InFlight = DefaultInFlight

@@ -11,11 +11,11 @@ type writing struct {
 	fanout
 	made     []*shardCall
 	failures []error
-	rows     []rowState
+	rows     []replicaState
 }
 
-// rowState is what the replicas of a row have said.
-type rowState struct {
+// replicaState is what the replicas of a row have said.
+type replicaState struct {
 	good, invalid uint8
 	need          uint8
 	best          uint8   // the first replica, numbered from 1, of those that have stored it
@@ -90,7 +90,7 @@ func setAll(outcomes []Outcome, o Outcome) {
 	}
 }
 
-func (r *rowState) outcome() Outcome {
+func (r *replicaState) outcome() Outcome {
 	switch {
 	case r.invalid > 0:
 		return Invalid
@@ -135,7 +135,7 @@ func (s *Sharded) Delete(ctx context.Context, view *Schema, keys []Key) error {
 func (w *writing) begin(ctx context.Context, rows int) {
 	w.ctx = ctx
 	if cap(w.rows) < rows {
-		w.rows = make([]rowState, rows)
+		w.rows = make([]replicaState, rows)
 	}
 	w.rows = w.rows[:rows]
 	clear(w.rows)

@@ -60,10 +60,7 @@ func (o *Online) Write(ctx context.Context, view string, rows []Row) ([]Outcome,
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	check := rowCheck{schema: schema, latest: time.Now().UnixNano() + int64(o.config.MaxFuture), maxFuture: o.config.MaxFuture}
-	if check.latest < time.Now().UnixNano() {
-		check.latest = math.MaxInt64
-	}
+	check := rowCheck{schema: schema, latest: latestEvent(o.config.MaxFuture), maxFuture: o.config.MaxFuture}
 	outcomes := make([]Outcome, len(rows))
 	failure := &WriteError{View: view, Of: len(rows)}
 	good, at := make([]Row, 0, len(rows)), make([]int, 0, len(rows))
@@ -124,6 +121,15 @@ type rowCheck struct {
 
 // noEventTime is what time.Time{} becomes in nanoseconds since 1970.
 var noEventTime = time.Time{}.UnixNano()
+
+// latestEvent is the latest event time that may be written now.
+func latestEvent(maxFuture time.Duration) int64 {
+	now := time.Now().UnixNano()
+	if latest := now + int64(maxFuture); latest >= now {
+		return latest
+	}
+	return math.MaxInt64
+}
 
 func (c *rowCheck) row(row Row) (Row, error) {
 	entity := c.schema.Entity()
