@@ -1,0 +1,2 @@
+// Package redisstore keeps features in Redis.
+package redisstore

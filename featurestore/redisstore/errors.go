@@ -1,0 +1,94 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/rueidis"
+
+	"github.com/scalable-ai/patterns/featurestore"
+)
+
+var (
+	// ErrUnavailable is wrapped when Redis could not be asked, or not by the end of Config.Timeout: the connection failed, the node is down, loading or has
+	// become a replica, or the cluster has no node for the key. What it wraps in turn is the client's error. The same call may succeed later.
+	ErrUnavailable = errors.New("redisstore: unavailable")
+
+	// ErrReplicas is wrapped when a row was not confirmed by as many replicas as Config.Replicas says. It may be stored, and may get lost
+	// with the master.
+	ErrReplicas = errors.New("redisstore: not confirmed by enough replicas")
+)
+
+// ValueError says that what is stored for a feature is not a value of its kind. It concerns one row.
+type ValueError struct {
+	View    string
+	Feature string // "" if it is the event time
+	Err     error
+}
+
+func (e *ValueError) Error() string {
+	if e.Feature == "" {
+		return fmt.Sprintf("redisstore: view %q: event time: %v", e.View, e.Err)
+	}
+	return fmt.Sprintf("redisstore: view %q: feature %q: %v", e.View, e.Feature, e.Err)
+}
+
+// Unwrap is e.Err.
+func (e *ValueError) Unwrap() error { return e.Err }
+
+// Prefixes of what a node says that cannot serve a key at the moment.
+var unavailable = []string{"MOVED ", "ASK ", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "READONLY", "MASTERDOWN", "BUSY ", "UNBLOCKED"}
+
+// wrap gives the client's error the type that callers see.
+func wrap(err error) error {
+	switch reply, ok := rueidis.IsRedisErr(err); {
+	case errors.Is(err, rueidis.ErrClosing):
+		return fmt.Errorf("%w: %w", featurestore.ErrClosed, err)
+	case !ok:
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case hasPrefix(reply.Error(), unavailable...):
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case hasPrefix(reply.Error(), "NOREPLICAS"):
+		return fmt.Errorf("%w: %w", ErrReplicas, err)
+	}
+	return fmt.Errorf("redisstore: %w", err)
+}
+
+func hasPrefix(text string, prefixes ...string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(text, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// cause is the error for a call of which something failed with err: the caller's own reason if its context has ended.
+func cause(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// rowErrors collects what became of rows. It names the first ones only: a shard that is down would else make an error of megabytes.
+type rowErrors struct {
+	errs  []error
+	count int
+}
+
+func (r *rowErrors) add(row int, err error) {
+	const most = 16
+	if r.count++; r.count <= most {
+		r.errs = append(r.errs, fmt.Errorf("row %d: %w", row, err))
+	}
+}
+
+func (r *rowErrors) join() error {
+	if more := r.count - len(r.errs); more > 0 {
+		return errors.Join(append(r.errs, fmt.Errorf("redisstore: and %d rows more", more))...)
+	}
+	return errors.Join(r.errs...)
+}

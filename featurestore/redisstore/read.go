@@ -1,0 +1,209 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/scalable-ai/patterns/featurestore"
+)
+
+// group is the lookups that read the same hashes: one HMGET for each key serves all of them.
+type group struct {
+	layouts []*layout
+	lookups []*featurestore.Lookup
+	fields  []string // of all lookups: the wanted features, then the event time
+	cmds    []int32  // by key: its command, -1 if it has none
+}
+
+// Read implements [featurestore.Store]. All keys of all lookups go out in one pipeline for each node, with one HMGET for each hash: lookups of
+// views of the same entity share it if their Keys are equal. A value that is not of its feature's kind fails the row with a [*ValueError].
+func (s *Store) Read(ctx context.Context, lookups []featurestore.Lookup) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	groups, err := s.group(lookups)
+	if err != nil {
+		return err
+	}
+	size, bytes := 0, 0
+	for i := range groups {
+		n := len(groups[i].lookups[0].Keys)
+		size, bytes = size+n, bytes+n*(len(groups[i].layouts[0].head)+len(groups[i].layouts[0].tail)+16)
+	}
+	if size == 0 {
+		return nil
+	}
+	cmds, buf := make(rueidis.Commands, 0, size), make([]byte, 0, bytes)
+	for i := range groups {
+		cmds, buf = s.commands(&groups[i], cmds, buf)
+	}
+	limited, cancel := context.WithTimeout(ctx, s.config.Timeout)
+	defer cancel()
+	results := s.client.DoMulti(limited, cmds...)
+
+	found, failed := 0, 0
+	var failure error
+	for i := range groups {
+		n, bad, err := groups[i].take(results)
+		found, failed = found+n, failed+bad
+		if err != nil {
+			failure = err
+		}
+	}
+	s.stats.read(size, found, failed)
+	switch {
+	case failure == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case failed == size:
+		return failure
+	}
+	return nil
+}
+
+// group puts the lookups together that can share commands.
+func (s *Store) group(lookups []featurestore.Lookup) ([]group, error) {
+	groups := make([]group, 0, len(lookups))
+next:
+	for i := range lookups {
+		l := &lookups[i]
+		if len(l.Rows) != len(l.Keys) {
+			return nil, errLength("Lookup.Rows of view "+l.View.Name(), len(l.Rows), len(l.Keys))
+		}
+		of := s.layouts.of(l.View)
+		for j := range groups {
+			g := &groups[j]
+			if g.layouts[0].entity == of.entity && sameKeys(g.lookups[0].Keys, l.Keys) {
+				g.layouts, g.lookups = append(g.layouts, of), append(g.lookups, l)
+				continue next
+			}
+		}
+		groups = append(groups, group{layouts: []*layout{of}, lookups: []*featurestore.Lookup{l}})
+	}
+	return groups, nil
+}
+
+func sameKeys(a, b []featurestore.Key) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
+}
+
+// commands appends the commands of a group to cmds. Their keys share memory with buf.
+func (s *Store) commands(g *group, cmds rueidis.Commands, buf []byte) (rueidis.Commands, []byte) {
+	n := 0
+	for _, l := range g.lookups {
+		n += len(l.Features) + 1
+	}
+	g.fields = make([]string, 0, n)
+	for i, l := range g.lookups {
+		for _, f := range l.Features {
+			g.fields = append(g.fields, g.layouts[i].fields[f])
+		}
+		g.fields = append(g.fields, g.layouts[i].time)
+	}
+	keys := g.lookups[0].Keys
+	g.cmds = make([]int32, len(keys))
+	for i, k := range keys {
+		var key string
+		var err error
+		if buf, key, err = g.layouts[0].cutKey(buf, k); err != nil {
+			g.cmds[i] = -1
+			g.fail(i, err)
+			continue
+		}
+		g.cmds[i] = int32(len(cmds))
+		cmds = append(cmds, s.client.B().Hmget().Key(key).Field(g.fields...).Build())
+	}
+	return cmds, buf
+}
+
+func (g *group) fail(i int, err error) {
+	for _, l := range g.lookups {
+		l.Fail(i, err)
+	}
+}
+
+// take decodes the replies into the rows. It returns how many keys had a row, how many could not be read, and an error of one of these.
+func (g *group) take(results []rueidis.RedisResult) (found, failed int, failure error) {
+	replies := make([][]rueidis.RedisMessage, len(g.cmds))
+	for i, c := range g.cmds {
+		if c < 0 {
+			failed++
+			continue
+		}
+		reply, err := results[c].ToArray()
+		if err == nil && len(reply) != len(g.fields) {
+			err = fmt.Errorf("%d values for %d fields", len(reply), len(g.fields))
+		}
+		if err != nil {
+			failed, failure = failed+1, wrap(err)
+			g.fail(i, failure)
+			continue
+		}
+		replies[i] = reply
+	}
+	start := 0
+	for _, l := range g.lookups {
+		end := start + len(l.Features)
+		found += takeRows(l, replies, start, end)
+		start = end + 1
+	}
+	return found, failed, failure
+}
+
+// takeRows decodes the rows of one lookup, whose features are the elements from start to end of each reply, and whose event time is the one at end.
+func takeRows(l *featurestore.Lookup, replies [][]rueidis.RedisMessage, start, end int) (found int) {
+	for _, reply := range replies {
+		if reply != nil && !reply[end].IsNil() {
+			found++
+		}
+	}
+	if found == 0 {
+		return 0
+	}
+	schema := l.View
+	records := schema.NewRecords(time.Unix(0, 0), found)
+	for i, reply := range replies {
+		if reply == nil || reply[end].IsNil() {
+			continue
+		}
+		r := &records[0]
+		records = records[1:]
+		if err := takeRow(schema, r, l.Features, reply[start:end], &reply[end]); err != nil {
+			l.Fail(i, err)
+			continue
+		}
+		l.Rows[i] = r
+	}
+	return found
+}
+
+func takeRow(schema *featurestore.Schema, r *featurestore.Record, features []int, reply []rueidis.RedisMessage, event *rueidis.RedisMessage) error {
+	text, err := event.ToString()
+	if err == nil {
+		var ns int64
+		ns, err = parseTimestamp(text)
+		r.SetEventNanos(ns)
+	}
+	if err != nil {
+		return &ValueError{View: schema.Name(), Err: err}
+	}
+	for j, f := range features {
+		message := &reply[j]
+		if message.IsNil() {
+			continue
+		}
+		text, err := message.ToString()
+		if err != nil {
+			return &ValueError{View: schema.Name(), Feature: schema.Features()[f].Name, Err: err}
+		}
+		if err := setValue(schema, r, f, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
