@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -65,12 +66,13 @@ func hasPrefix(text string, prefixes ...string) bool {
 	return false
 }
 
-// cause is the error for a call of which something failed with err: the caller's own reason if its context has ended.
-func cause(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+// ended reports whether the caller's context has ended. The client may have seen its deadline pass, by that of the connection, a moment before
+// the context itself does.
+func ended(ctx context.Context, err error) bool {
+	if deadline, ok := ctx.Deadline(); ok && errors.Is(err, context.DeadlineExceeded) && !time.Now().Before(deadline) {
+		<-ctx.Done()
 	}
-	return err
+	return ctx.Err() != nil
 }
 
 // rowErrors collects what became of rows. It names the first ones only: a shard that is down would else make an error of megabytes.

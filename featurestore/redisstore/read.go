@@ -58,7 +58,7 @@ func (s *Store) Read(ctx context.Context, lookups []featurestore.Lookup) error {
 	switch {
 	case failure == nil:
 		return nil
-	case ctx.Err() != nil:
+	case ended(ctx, failure):
 		return context.Cause(ctx)
 	case failed == size:
 		return failure

@@ -59,7 +59,11 @@ func (s *Store) Delete(ctx context.Context, view *featurestore.Schema, keys []fe
 			failed.add(i, wrap(err))
 		}
 	}
-	return cause(ctx, failed.join())
+	err := failed.join()
+	if err != nil && ended(ctx, err) {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // cutKey appends a key to buf and returns it as a string that shares its memory. What is in buf is never changed again.

@@ -44,10 +44,11 @@ func (s *Store) Write(ctx context.Context, view *featurestore.Schema, rows []fea
 		}
 	}
 	s.stats.wrote(outcomes)
-	if ctx.Err() != nil && w.errs.count > w.invalid {
+	err := w.errs.join()
+	if w.errs.count > w.invalid && ended(ctx, err) {
 		return context.Cause(ctx)
 	}
-	return w.errs.join()
+	return err
 }
 
 // write is one call of Write.
