@@ -125,7 +125,8 @@ func (c *Cluster) Slot(tb testing.TB, key string) int {
 	return -1
 }
 
-// BeginMove makes a slot migrating, so that the clients of its keys are sent on with ASK from then on; EndMove ends it.
+// BeginMove makes a slot migrating: from then on clients that look for a key that its node does not have are sent on with ASK. MoveKeys and EndMove
+// are the steps that follow.
 func (c *Cluster) BeginMove(tb testing.TB, slot, to int) (from int) {
 	tb.Helper()
 	from = c.Master(tb, slot)
@@ -134,13 +135,13 @@ func (c *Cluster) BeginMove(tb testing.TB, slot, to int) (from int) {
 	return from
 }
 
-// EndMove moves the keys of a slot to its new node and tells the masters.
-func (c *Cluster) EndMove(tb testing.TB, slot, from, to int) {
+// MoveKeys moves the keys that a migrating slot has, so that their clients are sent on with ASK.
+func (c *Cluster) MoveKeys(tb testing.TB, slot, from, to int) {
 	tb.Helper()
 	for {
 		keys := c.Nodes[from].Do(tb, "CLUSTER", "GETKEYSINSLOT", strconv.Itoa(slot), "100").([]any)
 		if len(keys) == 0 {
-			break
+			return
 		}
 		args := []string{"MIGRATE", "127.0.0.1", strconv.Itoa(c.Nodes[to].port), "", "0", "5000", "KEYS"}
 		for _, key := range keys {
@@ -148,15 +149,20 @@ func (c *Cluster) EndMove(tb testing.TB, slot, from, to int) {
 		}
 		c.Nodes[from].Do(tb, args...)
 	}
+}
+
+// EndMove tells both masters that a slot has moved.
+func (c *Cluster) EndMove(tb testing.TB, slot, from, to int) {
+	tb.Helper()
 	// The new node first: were the old one to forget the slot first, nobody would serve it for a moment.
 	c.Nodes[to].Do(tb, "CLUSTER", "SETSLOT", strconv.Itoa(slot), "NODE", c.ids[to])
 	c.Nodes[from].Do(tb, "CLUSTER", "SETSLOT", strconv.Itoa(slot), "NODE", c.ids[to])
 }
 
-// MoveSlot moves a slot with its keys to another master.
+// MoveSlot moves a slot with its keys to another master, all at once.
 func (c *Cluster) MoveSlot(tb testing.TB, slot, to int) {
 	tb.Helper()
-	if from := c.BeginMove(tb, slot, to); from != to {
-		c.EndMove(tb, slot, from, to)
-	}
+	from := c.BeginMove(tb, slot, to)
+	c.MoveKeys(tb, slot, from, to)
+	c.EndMove(tb, slot, from, to)
 }
