@@ -1,10 +1,10 @@
 package featurestore
 
-// What is here is for stores: it reads and writes the values of a record in place, without the checks and the copies of Value and SetValue. r must be a
-// record of s, and feature i of the right kind; else it panics, or makes a record that says something wrong.
+// What is here is for stores: it reads and writes the values of a record in place, without the checks and the copies of Value and
+// SetValue. r must be a record of s, and feature i of the right kind; else it panics, or makes a record that says something wrong.
 
-// SetBits sets a feature whose kind is none of String, Bytes and Vector: the value as a uint64 for an integer, 0 or 1 for a Bool, math.Float64bits or
-// math.Float32bits for a float, nanoseconds since 1970 for a Timestamp.
+// SetBits sets a feature whose kind is none of String, Bytes and Vector: the value as a uint64 for an integer, 0 or 1 for a Bool,
+// math.Float64bits or math.Float32bits for a float, nanoseconds since 1970 for a Timestamp.
 func (s *Schema) SetBits(r *Record, i int, bits uint64) {
 	r.nums[s.slots[i]] = bits
 	r.set[i>>6] |= 1 << (i & 63)

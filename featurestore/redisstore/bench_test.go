@@ -98,8 +98,8 @@ func (b *bench) decoded(tb testing.TB) [][]float32 {
 	return values
 }
 
-// BenchmarkRead reads 100 entities of 50 features at a time: with the store, and with the pipeline that one would write by hand, which decodes the values
-// into floats or does not. Concurrent readers share the connections.
+// BenchmarkRead reads 100 entities of 50 features at a time: with the store, and with the pipeline that one would write by hand, which
+// decodes the values into floats or does not. Concurrent readers share the connections.
 func BenchmarkRead(b *testing.B) {
 	s := newBench(b, 100, 50)
 	for _, c := range []struct {
@@ -120,7 +120,8 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// BenchmarkRatio interleaves the three, so that a noisy machine is as noisy for each, and reports the median time of the baseline over that of the store.
+// BenchmarkRatio interleaves the three, so that a noisy machine is as noisy for each, and reports the median time of the baseline over
+// that of the store.
 func BenchmarkRatio(b *testing.B) {
 	s := newBench(b, 100, 50)
 	var store, decoded, raw []time.Duration

@@ -13,21 +13,22 @@ const (
 
 // Config says how long to wait and to keep. The zero value is usable.
 type Config struct {
-	// KeyTTL is how long a key of Redis, which holds the rows of all views of one entity, stays after the last write to it. Feast calls it
-	// key_ttl_seconds. A view with a longer TTL prolongs it: see the package's documentation. At least a millisecond. Default: the longest TTL of the views whose rows the key
-	// has, and for ever if one of them has none.
+	// KeyTTL is how long a key of Redis, which holds the rows of all views of one entity, stays after the last write to it. Feast calls
+	// it key_ttl_seconds. A view with a longer TTL prolongs it: see the package's documentation. At least a millisecond. Default: the
+	// longest TTL of the views whose rows the key has, and for ever if one of them has none.
 	KeyTTL time.Duration
 
-	// Timeout bounds one Read, Write or Delete with all its retries, beside the context of the caller. Default: DefaultTimeout. The client repeats what is
-	// harmless to repeat for so long.
+	// Timeout bounds one Read, Write or Delete with all its retries, beside the context of the caller. Default: DefaultTimeout. The
+	// client repeats what is harmless to repeat for so long. A failover takes about as long as nodes may be silent
+	// (cluster-node-timeout); batches of very many rows need their time too.
 	Timeout time.Duration
 
-	// Replicas is the number of replicas that must have each row before Write says that it is there (WAIT). Rows that fewer have confirmed in time are
-	// Failed, with an ErrReplicas. Default: 0, Redis replicates later.
+	// Replicas is the number of replicas that must have each row before Write says that it is there (WAIT). Rows that fewer have
+	// confirmed in time are Failed, with an ErrReplicas. Default: 0, Redis replicates later.
 	Replicas int
 
-	// ReplicaTimeout is how long Redis waits for the replicas, in whole milliseconds and not longer than Timeout. Default: DefaultReplicaTimeout, or
-	// Timeout if that is shorter.
+	// ReplicaTimeout is how long Redis waits for the replicas, in whole milliseconds and not longer than Timeout. Default:
+	// DefaultReplicaTimeout, or Timeout if that is shorter.
 	ReplicaTimeout time.Duration
 }
 

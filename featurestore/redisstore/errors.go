@@ -13,8 +13,9 @@ import (
 )
 
 var (
-	// ErrUnavailable is wrapped when Redis could not be asked, or not by the end of Config.Timeout: the connection failed, the node is down, loading or has
-	// become a replica, or the cluster has no node for the key. What it wraps in turn is the client's error. The same call may succeed later.
+	// ErrUnavailable is wrapped when Redis could not be asked, or not by the end of Config.Timeout: the connection failed, the node is
+	// down, loading or has become a replica, or the cluster has no node for the key. What it wraps in turn is the client's error. The
+	// same call may succeed later.
 	ErrUnavailable = errors.New("redisstore: unavailable")
 
 	// ErrReplicas is wrapped when a row was not confirmed by as many replicas as Config.Replicas says. It may be stored, and may get lost
@@ -66,8 +67,8 @@ func hasPrefix(text string, prefixes ...string) bool {
 	return false
 }
 
-// ended reports whether the caller's context has ended. The client may have seen its deadline pass, by that of the connection, a moment before
-// the context itself does.
+// ended reports whether the caller's context has ended. The client may have seen its deadline pass, by that of the connection, a moment
+// before the context itself does.
 func ended(ctx context.Context, err error) bool {
 	if deadline, ok := ctx.Deadline(); ok && errors.Is(err, context.DeadlineExceeded) && !time.Now().Before(deadline) {
 		<-ctx.Done()

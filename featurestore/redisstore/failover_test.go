@@ -42,7 +42,7 @@ func typed(err error) bool {
 	return errors.Is(err, redisstore.ErrUnavailable) || errors.Is(err, redisstore.ErrReplicas)
 }
 
-func (l *load) write(t *testing.T, ctx context.Context, store *redisstore.Store) {
+func (l *load) write(ctx context.Context, t *testing.T, store *redisstore.Store) {
 	event := time.Now()
 	rows, outcomes := make([]fs.Row, len(l.keys)), make([]fs.Outcome, len(l.keys))
 	for i, k := range l.keys {
@@ -72,7 +72,7 @@ func (l *load) write(t *testing.T, ctx context.Context, store *redisstore.Store)
 	}
 }
 
-func (l *load) read(t *testing.T, ctx context.Context, store *redisstore.Store) {
+func (l *load) read(ctx context.Context, t *testing.T, store *redisstore.Store) {
 	acked := make([]int64, len(l.keys))
 	for i := range acked {
 		acked[i] = l.acked[i].Load()
@@ -108,12 +108,12 @@ func (l *load) read(t *testing.T, ctx context.Context, store *redisstore.Store) 
 func (l *load) run(t *testing.T, config redisstore.Config, option rueidis.ClientOption) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	for _, f := range []func(*testing.T, context.Context, *redisstore.Store){l.write, l.read, l.read} {
+	for _, f := range []func(context.Context, *testing.T, *redisstore.Store){l.write, l.read, l.read} {
 		store, err := redisstore.New(connect(t, option), config)
 		require.NoError(t, err)
 		wg.Go(func() {
 			for ctx.Err() == nil {
-				f(t, ctx, store)
+				f(ctx, t, store)
 			}
 		})
 	}
@@ -167,7 +167,7 @@ func TestAClusterThatMovesAndFails(t *testing.T) {
 	cluster.AwaitOK(t)
 	l.rounds(t, 5)
 	stop()
-	l.read(t, t.Context(), on(t, redisstore.Config{}, cluster.Addrs()...))
+	l.read(t.Context(), t, on(t, redisstore.Config{}, cluster.Addrs()...))
 	t.Logf("%d rounds of writes, %d clean; %d of reads, %d whole; %d errors", l.writes.Load(), l.clean.Load(), l.reads.Load(), l.whole.Load(), l.failed.Load())
 }
 

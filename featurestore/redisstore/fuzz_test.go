@@ -10,7 +10,8 @@ import (
 	fs "github.com/scalable-ai/patterns/featurestore"
 )
 
-// FuzzValue: no bytes make the decoder panic, and what it accepts comes back from what is encoded of it. The error leaves the feature without a value.
+// FuzzValue: no bytes make the decoder panic, and what it accepts comes back from what is encoded of it. The error leaves the feature
+// without a value.
 func FuzzValue(f *testing.F) {
 	for _, seed := range []string{
 		"\x35\xf5\x69\x6d\x3f", "\x20\x00", "\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "\x38\x01", "\x12\x03h\xc3\xa9", "\x0a\x02\x00\xff",

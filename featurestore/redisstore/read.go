@@ -19,8 +19,9 @@ type group struct {
 	cmds    []int32  // by key: its command, -1 if it has none
 }
 
-// Read implements [featurestore.Store]. All keys of all lookups go out in one pipeline for each node, with one HMGET for each hash: lookups of
-// views of the same entity share it if their Keys are equal. A value that is not of its feature's kind fails the row with a [*ValueError].
+// Read implements [featurestore.Store]. All keys of all lookups go out in one pipeline for each node, with one HMGET for each hash:
+// lookups of views of the same entity share it if their Keys are equal. A value that is not of its feature's kind fails the row with a
+// [*ValueError].
 func (s *Store) Read(ctx context.Context, lookups []featurestore.Lookup) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -155,7 +156,8 @@ func (g *group) take(results []rueidis.RedisResult) (found, failed int, failure 
 	return found, failed, failure
 }
 
-// takeRows decodes the rows of one lookup, whose features are the elements from start to end of each reply, and whose event time is the one at end.
+// takeRows decodes the rows of one lookup, whose features are the elements from start to end of each reply, and whose event time is the
+// one at end.
 func takeRows(l *featurestore.Lookup, replies [][]rueidis.RedisMessage, start, end int) (found int) {
 	for _, reply := range replies {
 		if reply != nil && !reply[end].IsNil() {

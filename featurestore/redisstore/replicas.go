@@ -8,9 +8,9 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// replicated writes all items and waits for their replicas. WAIT speaks of the writes of its own connection, so the rows of one node and the WAIT after them
-// go out in one pipeline of a connection that nobody else uses meanwhile (the client sends what blocks that way). Redirections are followed here and not by the
-// client, which would send the row to another node than the WAIT.
+// replicated writes all items and waits for their replicas. WAIT speaks of the writes of its own connection, so the rows of one node and
+// the WAIT after them go out in one pipeline of a connection that nobody else uses meanwhile (the client sends what blocks that way).
+// Redirections are followed here and not by the client, which would send the row to another node than the WAIT.
 func (w *write) replicated(ctx context.Context) {
 	items := w.items
 	for attempt := 0; len(items) > 0; attempt++ {
@@ -67,8 +67,8 @@ func (sh *shard) run(ctx context.Context, c Config) {
 	}
 }
 
-// take notes the outcomes, and returns the items to be sent again: unless it is the end, those that were redirected, whose node lacked the script, or whose
-// node was not available. down says that there are some of the last kind.
+// take notes the outcomes, and returns the items to be sent again: unless it is the end, those that were redirected, whose node lacked
+// the script, or whose node was not available. down says that there are some of the last kind.
 func (sh *shard) take(w *write, end bool) (again []item, down bool) {
 	if sh.client == nil {
 		for _, it := range sh.items {

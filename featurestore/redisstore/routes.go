@@ -69,8 +69,9 @@ func (s *Store) route(ctx context.Context, items []item) []*shard {
 // attention is how long a node may take to say who serves what.
 const attention = 250 * time.Millisecond
 
-// reroute is for when a node did not answer or is not known. It has the client look for the key, which finds out by that which nodes there are now, and asks for the
-// slots anew. Without a cluster the client finds the new master by itself. It takes its time when there is nothing new yet.
+// reroute is for when a node did not answer or is not known. It has the client look for the key, which finds out by that which nodes
+// there are now, and asks for the slots anew. Without a cluster the client finds the new master by itself. It takes its time when there
+// is nothing new yet.
 func (s *Store) reroute(ctx context.Context, key string) {
 	limited, cancel := context.WithTimeout(ctx, attention)
 	defer cancel()
@@ -114,8 +115,8 @@ func (s *Store) askRoutes(ctx context.Context) {
 
 var errSlots = errors.New("unknown form of CLUSTER SLOTS")
 
-// parseSlots reads one element of the reply to CLUSTER SLOTS: the first and the last slot, and the address of their master. A node that does not
-// know its own name has the one that it was asked by.
+// parseSlots reads one element of the reply to CLUSTER SLOTS: the first and the last slot, and the address of their master. A node that
+// does not know its own name has the one that it was asked by.
 func parseSlots(part rueidis.RedisMessage, asked string) (first, last int64, addr string, err error) {
 	fields, err := part.ToArray()
 	if err != nil || len(fields) < 3 {

@@ -5,13 +5,13 @@ import (
 	"encoding/hex"
 )
 
-// writeScript stores one row if its event time is later than the stored one. KEYS[1] is the hash. ARGV has the fields and values to set, the event time's
-// first, and at its end: the seconds and the nanoseconds of the event time, how many milliseconds the key is to live (0: for ever), a flag for whether that
-// holds for all views, and one for whether a stale row must be written as well.
+// writeScript stores one row if its event time is later than the stored one. KEYS[1] is the hash. ARGV has the fields and values to set,
+// the event time's first, and at its end: the seconds and the nanoseconds of the event time, how many milliseconds the key is to live (0:
+// for ever), a flag for whether that holds for all views, and one for whether a stale row must be written as well.
 //
 // The stored time is a google.protobuf.Timestamp. Lua has doubles only, which hold any seconds that can be compared here exactly, but not
-// the 64 bits of a negative varint: its groups are put together as 28 + 28 + 8 bits, and complemented if the sign is set. One that cannot be parsed counts
-// as older than any.
+// the 64 bits of a negative varint: its groups are put together as 28 + 28 + 8 bits, and complemented if the sign is set. One that cannot
+// be parsed counts as older than any.
 //
 // A stale row is written again, as it is, for those who wait for replicas: WAIT counts from the last write of the connection.
 const writeScript = `

@@ -46,7 +46,8 @@ func appendTimestamp(dst []byte, ns int64) []byte {
 	return dst
 }
 
-// parseTimestamp reads an event time. Others may have written one in the year 9999 to mean that a row never ends: it becomes the last time that there is.
+// parseTimestamp reads an event time. Others may have written one in the year 9999 to mean that a row never ends: it becomes the last
+// time that there is.
 func parseTimestamp(s string) (ns int64, err error) {
 	var seconds, nanos int64
 	for s != "" {

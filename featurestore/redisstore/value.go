@@ -24,8 +24,8 @@ const (
 	floatListVal  = 16
 	nullVal       = 19
 
-	// nanosVal is not Feast's: the nanoseconds after the seconds of field 8, written only if there are any. A parser that does not know a field skips
-	// it, and so Feast reads the whole seconds.
+	// nanosVal is not Feast's: the nanoseconds after the seconds of field 8, written only if there are any. A parser that does not know a
+	// field skips it, and so Feast reads the whole seconds.
 	nanosVal = 1000
 )
 
@@ -190,8 +190,8 @@ func numberBits(kind featurestore.Kind, f *wireField) (bits uint64, ok bool) {
 	return 0, false
 }
 
-// setList decodes a FloatList or DoubleList, packed or not, into a vector. The elements of a DoubleList are rounded: embeddings are often kept as
-// one, and a vector has no other form.
+// setList decodes a FloatList or DoubleList, packed or not, into a vector. The elements of a DoubleList are rounded: embeddings are often
+// kept as one, and a vector has no other form.
 func setList(schema *featurestore.Schema, r *featurestore.Record, i int, f *featurestore.Feature, val wireField) error {
 	width, wire := 4, wire32
 	if val.number == doubleListVal {

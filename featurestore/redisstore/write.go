@@ -10,11 +10,13 @@ import (
 	"github.com/scalable-ai/patterns/featurestore"
 )
 
-// Write implements [featurestore.Store]. Each key is written by one script, which compares the event times and stores the row in one step, so that
-// concurrent writers need no lock. Of rows with one key in the same call only the newest is sent; the others are Stale, or Failed with it.
+// Write implements [featurestore.Store]. Each key is written by one script, which compares the event times and stores the row in one
+// step, so that concurrent writers need no lock. Of rows with one key in the same call only the newest is sent; the others are Stale, or
+// Failed with it.
 //
-// Rows are sent again, until Config.Timeout, when the connection fails, a slot moves or a node gives way to its replica: that is harmless. But a row that was
-// stored by an attempt whose reply got lost is Stale by the next one.
+// Rows are sent again, until Config.Timeout, when the connection fails, a slot moves or a shard of a cluster has no master: that is
+// harmless. But a row that was stored by an attempt whose reply got lost is Stale by the next one. So is each row that a caller writes
+// again after it has been Failed.
 func (s *Store) Write(ctx context.Context, view *featurestore.Schema, rows []featurestore.Row, outcomes []featurestore.Outcome) error {
 	if len(rows) != len(outcomes) {
 		return errLength("outcomes", len(outcomes), len(rows))

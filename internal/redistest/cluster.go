@@ -125,8 +125,8 @@ func (c *Cluster) Slot(tb testing.TB, key string) int {
 	return -1
 }
 
-// BeginMove makes a slot migrating: from then on clients that look for a key that its node does not have are sent on with ASK. MoveKeys and EndMove
-// are the steps that follow.
+// BeginMove makes a slot migrating: from then on clients that look for a key that its node does not have are sent on with ASK. MoveKeys
+// and EndMove are the steps that follow.
 func (c *Cluster) BeginMove(tb testing.TB, slot, to int) (from int) {
 	tb.Helper()
 	from = c.Master(tb, slot)

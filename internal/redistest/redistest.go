@@ -1,5 +1,5 @@
-// Package redistest starts real Redis processes for tests: a single server, a cluster, or a master with a replica and a sentinel. They listen on
-// free ports of the loopback interface, keep their files in the test's temporary directory, and end with the test.
+// Package redistest starts real Redis processes for tests: a single server, a cluster, or a master with a replica and a sentinel. They
+// listen on free ports of the loopback interface, keep their files in the test's temporary directory, and end with the test.
 //
 // It needs redis-server 7 on the PATH (Debian's package redis-server). Without it the test is skipped, or fails under CI=true.
 package redistest
