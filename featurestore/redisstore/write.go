@@ -15,8 +15,8 @@ import (
 // Failed with it.
 //
 // Rows are sent again, until Config.Timeout, when the connection fails, a slot moves or a shard of a cluster has no master: that is
-// harmless. But a row that was stored by an attempt whose reply got lost is Stale by the next one. So is each row that a caller writes
-// again after it has been Failed.
+// harmless. But a row that was stored by an attempt whose reply got lost is Stale by the next one, whether that is made here or by a caller
+// who writes Failed rows again.
 func (s *Store) Write(ctx context.Context, view *featurestore.Schema, rows []featurestore.Row, outcomes []featurestore.Outcome) error {
 	if len(rows) != len(outcomes) {
 		return errLength("outcomes", len(outcomes), len(rows))
