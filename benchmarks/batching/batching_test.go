@@ -2,7 +2,8 @@
 // that costs nothing, so that what is measured is the machinery.
 //
 // What differs: the two data loaders are made for one request of a web server each, with a cache of all its answers; here they live long and their caches are
-// off, or they would grow without end and answer without the model. They start a batch when it is full or the time is over, any number at once; ours runs one
+// off, or they would grow without end and answer without the model. The channel that graph-gophers' makes for each batch has room for a batch instead of
+// the default of 1000. They start a batch when it is full or the time is over, any number at once; ours runs one
 // at a time and sends what waits when it is over. The naive loop knows no cancellation, no errors and no statistics.
 package batching_test
 
@@ -56,12 +57,14 @@ func BenchmarkDo(b *testing.B) {
 	})
 	b.Run("graph-gophers-dataloader", func(b *testing.B) {
 		loader := dataloader.NewBatchedLoader(func(_ context.Context, keys []int) []*dataloader.Result[int] {
-			results := make([]*dataloader.Result[int], len(keys))
+			results, all := make([]*dataloader.Result[int], len(keys)), make([]dataloader.Result[int], len(keys))
 			for i, key := range keys {
-				results[i] = &dataloader.Result[int]{Data: key}
+				all[i].Data = key
+				results[i] = &all[i]
 			}
 			return results
-		}, dataloader.WithBatchCapacity[int, int](size), dataloader.WithWait[int, int](wait), dataloader.WithCache[int, int](&dataloader.NoCache[int, int]{}))
+		}, dataloader.WithBatchCapacity[int, int](size), dataloader.WithInputCapacity[int, int](size), dataloader.WithWait[int, int](wait),
+			dataloader.WithCache[int, int](&dataloader.NoCache[int, int]{}))
 		run(b, func(ctx context.Context, n int) (int, error) { return loader.Load(ctx, n)() })
 	})
 	b.Run("naive-channel", func(b *testing.B) {

@@ -1,8 +1,9 @@
 // Package breaker_test compares what guards cost around a call that does nothing and succeeds: one guard at a time, and three around each other.
 //
-// What differs: failsafe-go composes policies in an executor, ours compose by calling each other's Do. The breakers look at the last 100 calls (gobreaker: at
-// counts of an interval, which is what it has); the bulkheads and limiters have room for all, so nobody waits or is rejected. gobreaker has no context. x/time/rate
-// is what most limiters are built on.
+// What differs: failsafe-go composes policies in an executor, ours compose by calling each other's Do. Its policies can also be used without an executor, which
+// its documentation calls standalone: then they are asked for a permit, and need no context. The breakers look at the last 100 calls (gobreaker: at counts
+// of an interval, which is what it has); the bulkheads and limiters have room for all, so nobody waits or is rejected. gobreaker has no context. Ours and
+// x/time/rate, which most limiters are built on, would wait for as long as the context allows, failsafe-go's would reject.
 package breaker_test
 
 import (
@@ -28,6 +29,9 @@ const (
 	events = 1 << 30 // a second
 )
 
+// echo is not inlined where it is called directly, as it cannot be where it is passed.
+//
+//go:noinline
 func echo(_ context.Context, n int) (int, error) { return n, nil }
 
 // run calls do from as many goroutines as there are processors, each with a context that can be cancelled, as a request's can.
@@ -73,8 +77,48 @@ func failsafeDo(policies ...failsafe.Policy[int]) func(ctx context.Context, n in
 	}
 }
 
-func failsafeBreaker() failsafe.Policy[int] {
-	return circuitbreaker.NewBuilder[int]().WithFailureRateThreshold(0.5, 10, time.Minute).Build()
+func failsafeBreaker() circuitbreaker.CircuitBreaker[int] {
+	return circuitbreaker.NewBuilder[int]().WithFailureThresholdRatio(50, 100).Build()
+}
+
+// call is a function under guards.
+type call = func(ctx context.Context, n int) (int, error)
+
+func standaloneBreaker(next call) call {
+	g := failsafeBreaker()
+	return func(ctx context.Context, n int) (int, error) {
+		if !g.TryAcquirePermit() {
+			return 0, circuitbreaker.ErrOpen
+		}
+		answer, err := next(ctx, n)
+		if err != nil {
+			g.RecordError(err)
+		} else {
+			g.RecordSuccess()
+		}
+		return answer, err
+	}
+}
+
+func standaloneBulkhead(next call) call {
+	g := failbulkhead.New[int](room)
+	return func(ctx context.Context, n int) (int, error) {
+		if !g.TryAcquirePermit() {
+			return 0, failbulkhead.ErrFull
+		}
+		defer g.ReleasePermit()
+		return next(ctx, n)
+	}
+}
+
+func standaloneLimiter(next call) call {
+	g := ratelimiter.NewBursty[int](events, time.Second)
+	return func(ctx context.Context, n int) (int, error) {
+		if !g.TryAcquirePermit() {
+			return 0, ratelimiter.ErrExceeded
+		}
+		return next(ctx, n)
+	}
 }
 
 // BenchmarkBreaker is a closed circuit breaker.
@@ -87,12 +131,14 @@ func BenchmarkBreaker(b *testing.B) {
 		})
 	})
 	b.Run("failsafe-go", func(b *testing.B) { run(b, failsafeDo(failsafeBreaker())) })
+	b.Run("failsafe-go-standalone", func(b *testing.B) { run(b, standaloneBreaker(echo)) })
 }
 
 // BenchmarkBulkhead is a bound on concurrency that is not reached.
 func BenchmarkBulkhead(b *testing.B) {
 	b.Run("patterns", func(b *testing.B) { run(b, newBulkhead(echo)) })
 	b.Run("failsafe-go", func(b *testing.B) { run(b, failsafeDo(failbulkhead.New[int](room))) })
+	b.Run("failsafe-go-standalone", func(b *testing.B) { run(b, standaloneBulkhead(echo)) })
 	b.Run("x-sync-semaphore", func(b *testing.B) {
 		s := semaphore.NewWeighted(room)
 		run(b, func(ctx context.Context, n int) (int, error) {
@@ -109,6 +155,7 @@ func BenchmarkBulkhead(b *testing.B) {
 func BenchmarkLimiter(b *testing.B) {
 	b.Run("patterns", func(b *testing.B) { run(b, newLimiter(echo)) })
 	b.Run("failsafe-go", func(b *testing.B) { run(b, failsafeDo(ratelimiter.NewBursty[int](events, time.Second))) })
+	b.Run("failsafe-go-standalone", func(b *testing.B) { run(b, standaloneLimiter(echo)) })
 	b.Run("x-time-rate", func(b *testing.B) {
 		l := rate.NewLimiter(events, events)
 		run(b, func(ctx context.Context, n int) (int, error) {
@@ -126,4 +173,5 @@ func BenchmarkLayers(b *testing.B) {
 	b.Run("failsafe-go", func(b *testing.B) {
 		run(b, failsafeDo(ratelimiter.NewBursty[int](events, time.Second), failbulkhead.New[int](room), failsafeBreaker()))
 	})
+	b.Run("failsafe-go-standalone", func(b *testing.B) { run(b, standaloneLimiter(standaloneBulkhead(standaloneBreaker(echo)))) })
 }

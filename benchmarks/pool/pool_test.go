@@ -1,8 +1,10 @@
-// Package pool_test compares worker pools: 64 workers, and tasks that compute for about a hundred nanoseconds and do not wait.
+// Package pool_test compares worker pools: 64 workers, and tasks that do two hundred multiplications, one after the other, and do not wait.
 //
-// What differs: ours and pond recover panics, ants too by default; conc and errgroup start anew for each burst, which is how their documentation
-// uses them, and run tasks on goroutines of their own; gammazero/workerpool has an unbounded queue, as have pond and ours here; ants makes the
-// submitter wait while all workers are busy. Only ours takes a context for each task.
+// What differs: ours and ants-func are made with the function and get its argument, the others get a closure for each task. Ours, ants and pond recover
+// panics, and conc hands them to who waits; the others do not. conc and errgroup start anew for each burst, which is how their
+// documentation uses them, and run tasks on goroutines of their own. gammazero/workerpool and pond have unbounded queues, ours has room for two bursts;
+// ants, conc and errgroup make the submitter wait while all workers are busy. Only ours takes a context for each task, and makes a future of each even if
+// nobody looks at it. Where a pool has no results, an answer comes over a channel that is made for the task.
 package pool_test
 
 import (
@@ -26,7 +28,9 @@ const (
 	callers = 64
 )
 
-// spin is the task.
+// spin is the task. It is not inlined: where nobody looks at the result, the compiler would leave the work out.
+//
+//go:noinline
 func spin(_ context.Context, n int) (int, error) {
 	x := n
 	for range 200 {
@@ -91,6 +95,22 @@ func BenchmarkFireAndForget(b *testing.B) {
 					defer wg.Done()
 					_, _ = spin(ctx, i)
 				}))
+			}
+			wg.Wait()
+		})
+	})
+	b.Run("ants-func", func(b *testing.B) {
+		var wg sync.WaitGroup
+		p, err := ants.NewPoolWithFuncGeneric(workers, func(n int) {
+			defer wg.Done()
+			_, _ = spin(ctx, n)
+		})
+		check(b, err)
+		defer p.Release()
+		bursts(b, func() {
+			wg.Add(burst)
+			for i := range burst {
+				check(b, p.Invoke(i))
 			}
 			wg.Wait()
 		})
@@ -185,6 +205,18 @@ func BenchmarkResult(b *testing.B) {
 			}
 		})
 	})
+	b.Run("pond-group", func(b *testing.B) {
+		p := pond.NewResultPool[int](workers)
+		defer p.StopAndWait()
+		bursts(b, func() {
+			group := p.NewGroup()
+			for i := range burst {
+				group.SubmitErr(func() (int, error) { return spin(ctx, i) })
+			}
+			_, err := group.Wait()
+			check(b, err)
+		})
+	})
 	b.Run("conc", func(b *testing.B) {
 		bursts(b, func() {
 			p := concpool.NewWithResults[int]().WithMaxGoroutines(workers).WithErrors()
@@ -228,6 +260,23 @@ func BenchmarkDo(b *testing.B) {
 			x, err := p.Do(ctx, n)
 			check(b, err)
 			return x
+		})
+	})
+	b.Run("ants-func", func(b *testing.B) {
+		type task struct {
+			n      int
+			answer chan int
+		}
+		p, err := ants.NewPoolWithFuncGeneric(workers, func(t task) {
+			x, _ := spin(ctx, t.n)
+			t.answer <- x
+		})
+		check(b, err)
+		defer p.Release()
+		do(b, func(n int) int {
+			answer := make(chan int, 1)
+			check(b, p.Invoke(task{n, answer}))
+			return <-answer
 		})
 	})
 	b.Run("ants", func(b *testing.B) {
