@@ -3,7 +3,7 @@
 //
 // What differs: errgroup cancels the other models when one fails, as ours does, and waits for all of them, however long they take; with the WaitGroup they are
 // not even cancelled. Ours gives a panic of a model as an error, does not wait for a model that ignores its context, knows who is missing, and keeps
-// statistics. With models that do any work worth a goroutine the differences here vanish. Both by hand allocate for each call what they need; ours uses it again.
+// statistics. The more the models do, the less all this matters. Both by hand allocate for each call what they need; ours uses it again.
 package ensemble_test
 
 import (

@@ -193,7 +193,7 @@ func BenchmarkResult(b *testing.B) {
 		})
 	})
 	b.Run("pond", func(b *testing.B) {
-		p, tasks := pond.NewResultPool[int](workers), make([]pond.Result[int], burst)
+		p, tasks := pond.NewResultPool[int](workers), make([]pond.ResultTask[int], burst)
 		defer p.StopAndWait()
 		bursts(b, func() {
 			for i := range burst {

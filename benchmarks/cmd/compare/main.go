@@ -113,7 +113,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	r, err := gather(ctx, s, stderr, raw)
 	if ctx.Err() != nil {
-		return errors.New("interrupted: nothing was written")
+		return errors.New("interrupted: no report was written")
 	}
 	if err != nil {
 		return err

@@ -78,7 +78,7 @@ func split(full benchfmt.Name) (name, contender string, err error) {
 		parts = parts[:n-1]
 	}
 	if len(parts) == 0 {
-		return "", "", fmt.Errorf("Benchmark%s has no contender: it must be named Benchmark<Work>/<contender>", full)
+		return "", "", fmt.Errorf("a benchmark, %s, has no contender: it must be named Benchmark<Work>/<contender>", full)
 	}
 	name = string(base)
 	for _, part := range parts[:len(parts)-1] {
