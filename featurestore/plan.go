@@ -71,10 +71,9 @@ type step struct {
 // snapshot is a version of a service, of the newest for version 0, with the views as they are defined at the same time. The map does
 // not change.
 func (r *Registry) snapshot(name string, version int) (Service, map[string]*Schema, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s, err := r.defs.service(name, version)
-	return s, r.defs.views, err
+	now := r.defs.Load()
+	s, err := now.service(name, version)
+	return s, now.views, err
 }
 
 // compiler makes a plan.

@@ -8,7 +8,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"sync"
+	"sync/atomic"
 )
 
 // Registry holds the definitions of one project, checked. What it hands out does not change when definitions are added later: a reader goes on with those that
@@ -17,11 +17,10 @@ type Registry struct {
 	project string
 	ops     map[string]Op
 
-	mu   sync.Mutex
-	defs definitions
+	defs atomic.Pointer[definitions] // never changed: replaced by a changed copy
 }
 
-// definitions are what a registry holds at one time. Apply and the methods that remove change a copy.
+// definitions are what a registry holds at one time.
 type definitions struct {
 	entities map[string]Entity
 	views    map[string]*Schema
@@ -33,8 +32,23 @@ type serviceID struct {
 	version int
 }
 
-func (d definitions) clone() definitions {
-	return definitions{maps.Clone(d.entities), maps.Clone(d.views), maps.Clone(d.services)}
+func (d *definitions) clone() *definitions {
+	return &definitions{maps.Clone(d.entities), maps.Clone(d.views), maps.Clone(d.services)}
+}
+
+// change replaces the definitions by a changed copy, unless change returns an error. If another change comes between, it is done anew: so nothing is
+// locked while change calls an Op.
+func (r *Registry) change(change func(next *definitions) error) error {
+	for {
+		now := r.defs.Load()
+		next := now.clone()
+		if err := change(next); err != nil {
+			return err
+		}
+		if r.defs.CompareAndSwap(now, next) {
+			return nil
+		}
+	}
 }
 
 // RegistryOption changes a Registry in NewRegistry.
@@ -52,10 +66,8 @@ func NewRegistry(project string, opts ...RegistryOption) (*Registry, error) {
 	if err := checkName("project", project); err != nil {
 		return nil, err
 	}
-	r := &Registry{
-		project: project, ops: map[string]Op{},
-		defs: definitions{map[string]Entity{}, map[string]*Schema{}, map[serviceID]Service{}},
-	}
+	r := &Registry{project: project, ops: map[string]Op{}}
+	r.defs.Store(&definitions{map[string]Entity{}, map[string]*Schema{}, map[serviceID]Service{}})
 	for _, o := range opts {
 		if o == nil {
 			return nil, fmt.Errorf("%w: a RegistryOption is nil", ErrDefinition)
@@ -79,46 +91,44 @@ func (r *Registry) Project() string { return r.project }
 //
 // All other errors wrap [ErrDefinition] or, for a name that is not defined, [ErrNotFound]. Two features whose names would share a field in Feast's layout of Redis, because
 // the 32-bit hashes of "view:feature" are equal and their views have the same join keys, are refused as well.
+//
+// Each service is compiled to see that it can be read: the Ops of its transforms are called, on the caller's goroutine.
 func (r *Registry) Apply(d Definitions) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if d.Project != "" && d.Project != r.project {
 		return fmt.Errorf("%w: of project %q, the registry is of project %q", ErrDefinition, d.Project, r.project)
 	}
 	if err := checkTwice(d); err != nil {
 		return err
 	}
-	next := r.defs.clone()
-	for _, e := range d.Entities {
-		if err := next.addEntity(e); err != nil {
+	return r.change(func(next *definitions) error { return next.add(r.project, d, r.ops) })
+}
+
+// add adds definitions. After an error d is of no use.
+func (d *definitions) add(project string, more Definitions, ops map[string]Op) error {
+	for _, e := range more.Entities {
+		if err := d.addEntity(e); err != nil {
 			return err
 		}
 	}
-	for _, v := range d.Views {
-		if err := next.addView(r.project, v); err != nil {
+	for _, v := range more.Views {
+		if err := d.addView(project, v); err != nil {
 			return err
 		}
 	}
-	if err := next.checkCollisions(); err != nil {
+	if err := d.checkCollisions(); err != nil {
 		return err
 	}
-	for _, s := range d.Services {
-		if err := next.addService(s); err != nil {
+	for _, s := range more.Services {
+		if err := d.addService(s); err != nil {
 			return err
 		}
 	}
-	if err := next.checkServices(r.ops); err != nil {
-		return err
-	}
-	r.defs = next
-	return nil
+	return d.checkServices(ops)
 }
 
 // View is the view of that name; an ErrNotFound if it is not defined.
 func (r *Registry) View(name string) (*Schema, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if s, ok := r.defs.views[name]; ok {
+	if s, ok := r.defs.Load().views[name]; ok {
 		return s, nil
 	}
 	return nil, fmt.Errorf("%w: view %q", ErrNotFound, name)
@@ -127,12 +137,10 @@ func (r *Registry) View(name string) (*Schema, error) {
 // Service is the definition of a version of a service, of the newest for version 0; an ErrNotFound if it is not defined. The caller must not
 // change what it points to.
 func (r *Registry) Service(name string, version int) (Service, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.defs.service(name, version)
+	return r.defs.Load().service(name, version)
 }
 
-func (d definitions) service(name string, version int) (Service, error) {
+func (d *definitions) service(name string, version int) (Service, error) {
 	if version == 0 {
 		for id := range d.services {
 			if id.name == name {
@@ -148,64 +156,59 @@ func (d definitions) service(name string, version int) (Service, error) {
 
 // RemoveService takes a version of a service away. Readers that were made before go on.
 func (r *Registry) RemoveService(name string, version int) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	id := serviceID{name, version}
-	if _, ok := r.defs.services[id]; !ok {
-		return fmt.Errorf("%w: version %d of service %q", ErrNotFound, version, name)
-	}
-	r.defs = r.defs.clone()
-	delete(r.defs.services, id)
-	return nil
+	return r.change(func(next *definitions) error {
+		id := serviceID{name, version}
+		if _, ok := next.services[id]; !ok {
+			return fmt.Errorf("%w: version %d of service %q", ErrNotFound, version, name)
+		}
+		delete(next.services, id)
+		return nil
+	})
 }
 
 // RemoveView takes a view away; an ErrDefinition if a service reads it. Its rows stay in the stores.
 func (r *Registry) RemoveView(name string) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, ok := r.defs.views[name]; !ok {
-		return fmt.Errorf("%w: view %q", ErrNotFound, name)
-	}
-	next := r.defs.clone()
-	delete(next.views, name)
-	for _, s := range next.sortedServices() {
-		if slices.ContainsFunc(s.references(), func(ref reference) bool { return ref.view == name }) {
-			return fmt.Errorf("%w: view %q is read by version %d of service %q", ErrDefinition, name, s.Version, s.Name)
+	return r.change(func(next *definitions) error {
+		if _, ok := next.views[name]; !ok {
+			return fmt.Errorf("%w: view %q", ErrNotFound, name)
 		}
-	}
-	r.defs = next
-	return nil
+		for _, s := range next.sortedServices() {
+			if slices.ContainsFunc(s.references(), func(ref reference) bool { return ref.view == name }) {
+				return fmt.Errorf("%w: view %q is read by version %d of service %q", ErrDefinition, name, s.Version, s.Name)
+			}
+		}
+		delete(next.views, name)
+		return nil
+	})
 }
 
 // RemoveEntity takes an entity away; an ErrDefinition if a view is of it.
 func (r *Registry) RemoveEntity(name string) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, ok := r.defs.entities[name]; !ok {
-		return fmt.Errorf("%w: entity %q", ErrNotFound, name)
-	}
-	for _, v := range r.defs.sortedViews() {
-		if v.Entity == name {
-			return fmt.Errorf("%w: entity %q has the view %q", ErrDefinition, name, v.Name)
+	return r.change(func(next *definitions) error {
+		if _, ok := next.entities[name]; !ok {
+			return fmt.Errorf("%w: entity %q", ErrNotFound, name)
 		}
-	}
-	r.defs = r.defs.clone()
-	delete(r.defs.entities, name)
-	return nil
+		for _, v := range next.sortedViews() {
+			if v.Entity == name {
+				return fmt.Errorf("%w: entity %q has the view %q", ErrDefinition, name, v.Name)
+			}
+		}
+		delete(next.entities, name)
+		return nil
+	})
 }
 
 // Definitions are all definitions, sorted by name and version. The caller must not change what they point to.
 func (r *Registry) Definitions() Definitions {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	d := Definitions{Project: r.project, Views: r.defs.sortedViews(), Services: r.defs.sortedServices()}
-	for _, name := range slices.Sorted(maps.Keys(r.defs.entities)) {
-		d.Entities = append(d.Entities, r.defs.entities[name])
+	now := r.defs.Load()
+	d := Definitions{Project: r.project, Views: now.sortedViews(), Services: now.sortedServices()}
+	for _, name := range slices.Sorted(maps.Keys(now.entities)) {
+		d.Entities = append(d.Entities, now.entities[name])
 	}
 	return d
 }
 
-func (d definitions) sortedViews() []View {
+func (d *definitions) sortedViews() []View {
 	var views []View
 	for _, name := range slices.Sorted(maps.Keys(d.views)) {
 		views = append(views, d.views[name].view)
@@ -213,7 +216,7 @@ func (d definitions) sortedViews() []View {
 	return views
 }
 
-func (d definitions) sortedServices() []Service {
+func (d *definitions) sortedServices() []Service {
 	services := slices.Collect(maps.Values(d.services))
 	slices.SortFunc(services, func(a, b Service) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
@@ -248,7 +251,7 @@ func Load(from io.Reader, opts ...RegistryOption) (*Registry, error) {
 }
 
 // addEntity adds an entity or changes one.
-func (d definitions) addEntity(e Entity) error {
+func (d *definitions) addEntity(e Entity) error {
 	if err := e.check(); err != nil {
 		return err
 	}
@@ -267,7 +270,7 @@ func (d definitions) addEntity(e Entity) error {
 }
 
 // addView adds a view or changes one. If nothing changes the schema stays the same, by its address.
-func (d definitions) addView(project string, v View) error {
+func (d *definitions) addView(project string, v View) error {
 	if err := v.check(); err != nil {
 		return err
 	}
@@ -288,7 +291,7 @@ func (d definitions) addView(project string, v View) error {
 }
 
 // addService adds a version of a service.
-func (d definitions) addService(s Service) error {
+func (d *definitions) addService(s Service) error {
 	if err := s.check(); err != nil {
 		return err
 	}

@@ -3,9 +3,12 @@ package featurestore_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -279,4 +282,47 @@ func TestCollisionIsRefused(t *testing.T) {
 		require.NoError(t, r.Apply(featurestore.Definitions{Views: []featurestore.View{{Name: "v", Features: features[:1]}}}))
 		return
 	}
+}
+
+// A service is compiled when it is defined, and again when a view changes. The operations may look at the registry.
+func TestApplyCompilesServices(t *testing.T) {
+	var r *featurestore.Registry
+	var asked atomic.Int32
+	op := func(tr featurestore.Transform, _ []featurestore.Feature) (featurestore.Apply, error) {
+		asked.Add(1)
+		_, err := r.View("none")
+		require.ErrorIs(t, err, featurestore.ErrNotFound)
+		if tr.Params != nil {
+			return nil, errors.New("no parameters, please")
+		}
+		return func(_, _ []*featurestore.Column) error { return nil }, nil
+	}
+	r, err := featurestore.NewRegistry("rides", featurestore.WithOps(map[string]featurestore.Op{"mine": op}))
+	require.NoError(t, err)
+	require.NoError(t, r.Apply(rideDefinitions()))
+	service := func(op, params string) featurestore.Definitions {
+		tr := featurestore.Transform{
+			Name: "t", Op: op, Inputs: []string{"trips:count"}, Outputs: []featurestore.Feature{{Name: "o", Kind: featurestore.Float64}},
+		}
+		if params != "" {
+			tr.Params = json.RawMessage(params)
+		}
+		return featurestore.Definitions{Services: []featurestore.Service{{Name: "s", Version: 1, Features: []string{"o"}, Transforms: []featurestore.Transform{tr}}}}
+	}
+	require.ErrorIs(t, r.Apply(service("other", "")), featurestore.ErrDefinition)
+	require.ErrorContains(t, r.Apply(service("mine", "{}")), "no parameters, please")
+	require.NoError(t, r.Apply(service("mine", "")))
+	assert.EqualValues(t, 2, asked.Load())
+
+	// Changes at the same time are not lost.
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			assert.NoError(t, r.Apply(featurestore.Definitions{Views: []featurestore.View{{
+				Name: fmt.Sprintf("v%d", i), Features: []featurestore.Feature{{Name: "f", Kind: featurestore.Bool}},
+			}}}))
+		})
+	}
+	wg.Wait()
+	assert.Len(t, r.Definitions().Views, 3+50)
 }

@@ -176,7 +176,7 @@ func (f *Feature) typeName() string {
 }
 
 // checkCollisions looks for features whose values would be in one field of one Redis hash. A hash holds all views of one set of join keys.
-func (d definitions) checkCollisions() error {
+func (d *definitions) checkCollisions() error {
 	type field struct {
 		keys string
 		hash uint32
@@ -255,7 +255,7 @@ func (s Service) equal(other Service) bool {
 }
 
 // expand puts the names of a view's features in the place of "view:*", so that the service's columns stay what they are when the view gets more.
-func (d definitions) expand(s Service) (Service, error) {
+func (d *definitions) expand(s Service) (Service, error) {
 	var features []string
 	for _, name := range s.Features {
 		view, ok := strings.CutSuffix(name, ":*")
@@ -301,14 +301,11 @@ func (s *Service) references() []reference {
 	return refs
 }
 
-// checkServices looks whether all that services name is there: also in services that were defined before, since a view may have changed.
-func (d definitions) checkServices(map[string]Op) error {
+// checkServices looks whether the services can be read: also those that were defined before, since a view may have changed.
+func (d *definitions) checkServices(ops map[string]Op) error {
 	for _, s := range d.sortedServices() {
-		for _, ref := range s.references() {
-			view, ok := d.views[ref.view]
-			if !ok || view.Index(ref.feature) < 0 {
-				return fmt.Errorf("%w: %s:%s, which version %d of service %q reads", ErrNotFound, ref.view, ref.feature, s.Version, s.Name)
-			}
+		if _, err := compile(s, d.views, ops); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -23,7 +23,10 @@ func FuzzValue(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, s string) {
-		feature := fs.Feature{Name: "x", Kind: fs.Kind(kind%9 + 1), Dim: 2}
+		feature := fs.Feature{Name: "x", Kind: fs.Kind(kind%9 + 1)}
+		if feature.Kind == fs.Vector {
+			feature.Dim = 2
+		}
 		schema := schemaOf(t, feature)
 		r := schema.NewRecord(time.Unix(0, 0))
 		if err := setValue(schema, r, 0, s); err != nil {
