@@ -101,8 +101,11 @@ func (l *lease) first(now time.Time) StateEvent {
 	defer h.mu.Unlock()
 	l.answered = true
 	h.observe(now.Sub(h.born), now.Sub(l.began))
+	current := l.epoch == h.epoch
 	event := h.settle(l, answered, 0, nil, 0)
-	l.epoch, l.probe = h.epoch, false // what comes after counts like a request that begins now
+	if current { // what comes after counts like a request that begins now; one that began before a change stays without effect
+		l.epoch, l.probe = h.epoch, false
+	}
 	return event
 }
 

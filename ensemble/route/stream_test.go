@@ -328,6 +328,34 @@ func TestStreamProbeThatBreaksOff(t *testing.T) {
 	})
 }
 
+// A stream that began before its member was put aside does not end the cool-down, also if its first chunk comes during it.
+func TestStreamThatBeganBeforeTheCooldown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := script("a", new(int), time.Second, "1", time.Second)
+		long := slow.Do
+		slow.Do = func(ctx context.Context, req string) (chunks, error) {
+			if req == "bad" {
+				return nil, retryError(time.Hour)
+			}
+			return long(ctx, req)
+		}
+		s := newStreamer(t, route.Config{}, slow)
+		var group sync.WaitGroup
+		group.Go(func() {
+			all, errs := collect(s.Stream(t.Context(), "good"))
+			assert.Equal(t, []string{"1"}, all)
+			assert.Empty(t, errs)
+		})
+		synctest.Wait()
+		_, errs := collect(s.Stream(t.Context(), "bad"))
+		require.Len(t, errs, 1)
+		group.Wait()
+		assert.Equal(t, route.Cooling, stats(s, "a").State)
+		assert.Equal(t, time.Hour-2*time.Second, stats(s, "a").Wait)
+		checkAccounts(t, s)
+	})
+}
+
 // A stream that ends silently because its caller has gone is not an empty answer.
 func TestStreamEndsSilentlyWithItsContext(t *testing.T) {
 	silent := source{Name: "a", Do: func(ctx context.Context, _ string) (chunks, error) {
