@@ -136,10 +136,11 @@ func (a *streaming[Req, Chunk]) pass(ctx context.Context, seq iter.Seq2[Chunk, e
 			failure = err
 		}
 		*crash = answered // a consumer that panics leaves the loop
-		if !a.yield(chunk, err) {
+		more := a.yield(chunk, err)
+		*crash = failed
+		if !more {
 			return failure
 		}
-		*crash = failed
 	}
 	if !a.l.answered && ctx.Err() != nil {
 		return context.Cause(ctx) // it stopped because it was told to, not because its answer is empty

@@ -328,6 +328,23 @@ func TestStreamProbeThatBreaksOff(t *testing.T) {
 	})
 }
 
+// A member that panics when its consumer has left, here by going on all the same, has failed.
+func TestStreamMemberPanicsAfterTheConsumerHasLeft(t *testing.T) {
+	s := newStreamer(t, route.Config{}, source{Name: "a", Do: func(context.Context, string) (chunks, error) {
+		return func(yield func(string, error) bool) {
+			yield("1", nil)
+			yield("2", nil)
+		}, nil
+	}})
+	assert.Panics(t, func() {
+		for range s.Stream(t.Context(), "") {
+			break
+		}
+	})
+	assert.Equal(t, uint64(1), stats(s, "a").Failed)
+	checkAccounts(t, s)
+}
+
 // A stream that began before its member was put aside does not end the cool-down, also if its first chunk comes during it.
 func TestStreamThatBeganBeforeTheCooldown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
