@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -89,6 +90,28 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, "; then: %v", e.Cause)
 	}
 	return b.String()
+}
+
+// RetryAfter is the least that the attempts ask for by a method of that name, 0 if one asks for nothing. So a Router that is a member is not put aside
+// for the longest wait of its own members.
+func (e *Error) RetryAfter() time.Duration {
+	least := time.Duration(math.MaxInt64)
+	for _, a := range e.Attempts {
+		least = min(least, retryAfter(a.Err))
+	}
+	if len(e.Attempts) == 0 {
+		return 0
+	}
+	return least
+}
+
+// retryAfter is what an error asks for, 0 if nothing.
+func retryAfter(err error) time.Duration {
+	var after interface{ RetryAfter() time.Duration }
+	if errors.As(err, &after) {
+		return max(0, after.RetryAfter())
+	}
+	return 0
 }
 
 // Unwrap returns the attempts and the cause.

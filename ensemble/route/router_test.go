@@ -347,3 +347,22 @@ func TestRouterAsAMember(t *testing.T) {
 		}
 	})
 }
+
+// A Router that is a member comes back when the first of its members does.
+func TestRetryAfterOfARouterThatIsAMember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		long, short, other := error(retryError(time.Hour)), error(retryError(time.Minute)), errDown
+		for name, c := range map[string]struct {
+			second *error
+			wait   time.Duration
+		}{"both ask": {&short, time.Minute}, "one does not": {&other, 0}} {
+			inner := newRouter(t, route.Config{}, fails("a", &long), fails("b", c.second))
+			outer := newRouter(t, route.Config{}, member{Name: "inner", Do: inner.Do}, says("z"))
+			answer, err := outer.Do(t.Context(), "")
+			require.NoError(t, err, name)
+			assert.Equal(t, "z", answer, name)
+			assert.Equal(t, c.wait, stats(outer, "inner").Wait, name)
+		}
+		assert.Zero(t, (&route.Error{}).RetryAfter())
+	})
+}

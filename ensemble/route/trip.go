@@ -2,7 +2,6 @@ package route
 
 import (
 	"context"
-	"errors"
 	"math"
 	"slices"
 	"time"
@@ -162,7 +161,7 @@ func (t *trip[Req, Resp]) end(cause error) error {
 }
 
 // judge says how an attempt ended, and what the error asks for. The context is the caller's.
-func (r *Router[Req, Resp]) judge(ctx context.Context, err error) (out outcome, retryAfter time.Duration) {
+func (r *Router[Req, Resp]) judge(ctx context.Context, err error) (out outcome, wait time.Duration) {
 	if err == nil {
 		return answered, 0
 	}
@@ -181,11 +180,7 @@ func (r *Router[Req, Resp]) judge(ctx context.Context, err error) (out outcome, 
 	case RequestFailed:
 		return rejected, 0
 	}
-	var after interface{ RetryAfter() time.Duration }
-	if errors.As(err, &after) {
-		retryAfter = after.RetryAfter()
-	}
-	return failed, retryAfter
+	return failed, retryAfter(err)
 }
 
 // failed notes a failed attempt. The error is not nil if it was the last.
