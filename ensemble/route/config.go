@@ -35,8 +35,8 @@ type Config struct {
 	Timeout time.Duration
 
 	// Classify says whose fault an error is. It is called on the caller's goroutine for each error of a member, except when the
-	// caller's context has ended, which is nobody's fault. Default: nil, all are [MemberFailed] but the ErrNoTime and ErrNotCapable of a Router that is a
-	// member: it has asked nobody, and is [MemberBusy].
+	// caller's context has ended, which is nobody's fault. Default: nil, all are [MemberFailed] but the ErrNoTime and ErrNotCapable of a Router and
+	// the ErrOverflow of a Mixture that is a member: it has asked nobody, and is [MemberBusy].
 	Classify func(error) Verdict
 
 	// MaxFailures is the number of failures within FailureWindow (sliding) at which a member is put aside. Default: DefaultMaxFailures.

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// The errors. Those that mean "rejected before any work began" are ErrNoMember (and with it ErrNotCapable and UnavailableError) and ErrNoTime, unless they come in an [Error].
+// The errors. Those that mean "rejected before any work began" are ErrNoMember (and with it ErrNotCapable and UnavailableError), ErrNoTime and
+// ErrOverflow, unless they come in an [Error].
 var (
 	// ErrNoMember is returned when no member may be asked. It comes as an ErrNotCapable or an *UnavailableError; from a [Mixture] also as itself, when the gate
 	// excludes all experts.

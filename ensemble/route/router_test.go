@@ -348,6 +348,30 @@ func TestRouterAsAMember(t *testing.T) {
 	})
 }
 
+// A Mixture without room has not failed.
+func TestMixtureAsAMember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := func(context.Context, string) ([]float64, error) { return []float64{1}, nil }
+		slow := route.Expert[string, string]{Name: "e", Do: func(context.Context, string) (string, error) {
+			time.Sleep(time.Second)
+			return "e", nil
+		}}
+		heaviest := func(parts []route.Part[string]) (string, error) { return parts[0].Answer, nil }
+		m, err := route.NewMixture(gate, []route.Expert[string, string]{slow}, heaviest, route.MixtureConfig{Concurrency: 1, CapacityFactor: 1})
+		require.NoError(t, err)
+		r := newRouter(t, route.Config{MaxFailures: 1}, member{Name: "mixture", Do: m.Do}, says("z"))
+		var group sync.WaitGroup
+		for range 3 {
+			group.Go(func() { _, _ = r.Do(t.Context(), "") })
+			synctest.Wait()
+		}
+		group.Wait()
+		assert.Equal(t, route.Up, stats(r, "mixture").State)
+		assert.Equal(t, uint64(2), stats(r, "mixture").Busy)
+		assert.Equal(t, uint64(1), stats(r, "mixture").Answered)
+	})
+}
+
 // A Router that is a member comes back when the first of its members does.
 func TestRetryAfterOfARouterThatIsAMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -171,7 +171,7 @@ func (r *Router[Req, Resp]) judge(ctx context.Context, err error) (out outcome, 
 	verdict := MemberFailed
 	if r.cfg.Classify != nil {
 		verdict = r.cfg.Classify(err)
-	} else if err == ErrNoTime || err == ErrNotCapable { //nolint:errorlint // an *Error that wraps one is of an inner Router that has asked somebody
+	} else if err == ErrNoTime || err == ErrNotCapable || err == ErrOverflow { //nolint:errorlint // an *Error that wraps one is of an inner Router that has asked somebody
 		verdict = MemberBusy
 	}
 	switch verdict {
