@@ -49,7 +49,7 @@ func (e *UnavailableError) Error() string {
 	if e.Wait == 0 {
 		return "route: no member is available: one is being probed"
 	}
-	return fmt.Sprintf("route: no member is available before %v", e.Wait)
+	return fmt.Sprintf("route: no member is available for another %v", e.Wait)
 }
 
 // Unwrap returns ErrNoMember.

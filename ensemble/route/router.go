@@ -119,7 +119,8 @@ func timeoutError(err error) error {
 }
 
 // Update replaces the table by what change makes of it. Requests that are on their way finish with the members, rules and functions that they began with; members that keep
-// their name keep their health and counters. The table that change gets is a copy. If tables are updated concurrently change is called again, with the newer one.
+// their name keep their health and counters. The table that change gets is a copy. If tables are updated concurrently change is called again, with the newer one;
+// so it must not update the same router itself.
 func (r *Router[Req, Resp]) Update(change func(Table[Req, Resp]) Table[Req, Resp]) error {
 	if change == nil {
 		return fmt.Errorf("route: Update: nil function")

@@ -25,6 +25,7 @@ func NewStream[Req, Chunk any](table Table[Req, iter.Seq2[Chunk, error]], cfg Co
 // Do returns Stream, so that streams compose like everything else. The only error is the end of the caller's context.
 func (s *Streamer[Req, Chunk]) Do(ctx context.Context, req Req) (iter.Seq2[Chunk, error], error) {
 	if ctx.Err() != nil {
+		s.r.calls.Add(1)
 		return nil, context.Cause(ctx)
 	}
 	return s.Stream(ctx, req), nil

@@ -258,6 +258,16 @@ func TestStreamCallersContext(t *testing.T) {
 	})
 }
 
+// A stream that is refused is a request too.
+func TestStreamDoCountsWhatItRefuses(t *testing.T) {
+	s := newStreamer(t, route.Config{}, script("a", new(int), "1"))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errBad)
+	_, err := s.Do(ctx, "")
+	assert.Equal(t, errBad, err)
+	assert.Equal(t, uint64(1), s.Stats().Calls)
+}
+
 // A panic of the member counts against it, one of the consumer does not; both go on.
 func TestStreamPanics(t *testing.T) {
 	stopped := 0
