@@ -125,7 +125,7 @@ func (c *Cascade[Req, Resp]) walk(ctx context.Context, req Req, detailed bool) (
 		if r.Stage >= 0 && timed {
 			rest = deadline.Sub(now) - c.cfg.Reserve
 			if rest <= 0 || rest < c.expected(i) {
-				c.skip(i)
+				c.skip(i, rest)
 				r.Reason = StopDeadline
 				if detailed {
 					r.Steps = append(r.Steps, CascadeStep{Stage: i, Name: c.stages[i].Name, Skipped: true})
@@ -233,9 +233,10 @@ func (c *Cascade[Req, Resp]) expected(i int) time.Duration {
 	return expected
 }
 
-func (c *Cascade[Req, Resp]) skip(i int) {
+// skip counts. If some time was left it is what was learned that has forbidden the call.
+func (c *Cascade[Req, Resp]) skip(i int, rest time.Duration) {
 	c.count[i].skipped.Add(1)
-	if c.stages[i].Latency == 0 {
+	if rest > 0 && c.stages[i].Latency == 0 {
 		c.latency[i].skipped()
 	}
 }

@@ -11,7 +11,7 @@ import (
 // averages of the time, with gain 1/8, and of its deviation, with gain 1/4. The estimate is the mean plus two deviations, which for a
 // bell-shaped distribution is near the 95th percentile.
 //
-// A stage that is skipped gives no samples, so an estimate that was once too high would stay. Each skip therefore lowers it by 1/64, until a request
+// A stage that is skipped gives no samples, so an estimate that was once too high would stay. Each skip for its sake therefore lowers it by 1/64, until a request
 // dares to call the stage again; a sample under the estimate then brings it down at once.
 type stageLatency struct {
 	mu              sync.Mutex

@@ -268,3 +268,25 @@ func TestCascadeLearnsFromAnswersOnly(t *testing.T) {
 		assert.Equal(t, expected, c.Stats().Stages[1].Expected)
 	})
 }
+
+// A request that has no time left at all says nothing about the stage that is skipped.
+func TestCascadeLearnsNothingFromASkipWithoutTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCascade(t, ensemble.CascadeConfig{Reserve: 50 * millisecond}, takes(says("small", 0.1, 0.7), 60*millisecond), takes(says("large", 1, 0), 80*millisecond))
+		skip := func() {
+			r, err := c.DoResult(within(t, 100*millisecond), 1)
+			require.NoError(t, err)
+			require.Equal(t, ensemble.StopDeadline, r.Reason)
+		}
+		skip()
+		assert.Zero(t, c.Stats().Stages[1].Expected, "nothing is known")
+		_, err := c.Do(t.Context(), 1)
+		require.NoError(t, err)
+		expected := c.Stats().Stages[1].Expected
+		assert.Equal(t, 160*millisecond, expected, "the first sample, with half of it as the deviation")
+		for range 100 {
+			skip()
+		}
+		assert.Equal(t, expected, c.Stats().Stages[1].Expected)
+	})
+}
