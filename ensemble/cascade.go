@@ -121,9 +121,12 @@ func (c *Cascade[Req, Resp]) walk(ctx context.Context, req Req, detailed bool) (
 	last := len(c.stages) - 1
 	escalated := false // the answer in r has been tried to be bettered
 	for i := range c.stages {
+		if i > 0 {
+			now = time.Now() // Confidence has taken time too
+		}
 		rest := noRest
 		if r.Stage >= 0 && timed {
-			rest = deadline.Sub(now) - c.cfg.Reserve
+			rest = max(0, deadline.Sub(now)) - c.cfg.Reserve
 			if rest <= 0 || rest < c.expected(i) {
 				c.skip(i, rest)
 				r.Reason = StopDeadline

@@ -290,3 +290,30 @@ func TestCascadeLearnsNothingFromASkipWithoutTime(t *testing.T) {
 		assert.Equal(t, expected, c.Stats().Stages[1].Expected)
 	})
 }
+
+// A Confidence may be a model itself. Its time is not that of the next stage, and is not taken from the Reserve.
+func TestCascadeConfidenceTakesTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		judged := func(large time.Duration) *ensemble.Cascade[int, verdict] {
+			small := takes(says("small", 0.1, 0.7), 10*millisecond)
+			small.Confidence = func(v verdict) float64 {
+				time.Sleep(30 * millisecond)
+				return v.sure
+			}
+			return newCascade(t, ensemble.CascadeConfig{Reserve: 20 * millisecond}, small, takes(says("large", 1, 0), large))
+		}
+		c := judged(40 * millisecond)
+		r, err := c.DoResult(t.Context(), 1)
+		require.NoError(t, err)
+		require.Len(t, r.Steps, 2)
+		assert.Equal(t, 10*millisecond, r.Steps[0].Duration)
+		assert.Equal(t, 40*millisecond, r.Steps[1].Duration)
+		assert.Equal(t, 80*millisecond, c.Stats().Stages[1].Expected, "the sample, with half of it as the deviation")
+
+		began := time.Now()
+		r, err = judged(time.Hour).DoResult(within(t, 100*millisecond), 1)
+		require.NoError(t, err)
+		assert.Equal(t, ensemble.StopDeadline, r.Reason)
+		assert.Equal(t, 80*millisecond, time.Since(began), "the Reserve is left")
+	})
+}
