@@ -69,7 +69,7 @@ type CascadeEvent struct {
 	Err        error         // that Do returns
 }
 
-// Fallback says that the answer is under its threshold and stands because later stages were skipped or failed.
+// Fallback says that the answer is under its threshold and stands because later stages were skipped or failed. So it is false if Do returns an error.
 func (e CascadeEvent) Fallback() bool {
-	return e.Stage >= 0 && (e.Reason == StopDeadline || e.Reason == StopFailure)
+	return e.Err == nil && e.Stage >= 0 && (e.Reason == StopDeadline || e.Reason == StopFailure)
 }

@@ -321,3 +321,24 @@ func TestCascadeSetThresholds(t *testing.T) {
 	}
 	assert.Equal(t, []float64{math.Inf(1), 0.8}, c.Thresholds())
 }
+
+// An answer in hand does not stand if Do returns an error instead of it.
+func TestCascadeNoFallbackWithAnError(t *testing.T) {
+	ends := breaks("large", errCascade)
+	ends.OnError = ensemble.StageErrorEnds
+	for name, c := range map[string]struct {
+		large   cascadeStage
+		abstain bool
+		want    bool
+	}{
+		"stands":   {breaks("large", errCascade), false, true},
+		"abstains": {breaks("large", errCascade), true, false},
+		"ends":     {ends, false, false},
+	} {
+		var event ensemble.CascadeEvent
+		cfg := ensemble.CascadeConfig{Abstain: c.abstain, OnResult: func(e ensemble.CascadeEvent) { event = e }}
+		_, err := newCascade(t, cfg, says("small", 0.1, 0.7), c.large).Do(t.Context(), 1)
+		assert.Equal(t, c.want, err == nil, name)
+		assert.Equal(t, c.want, event.Fallback(), name)
+	}
+}
