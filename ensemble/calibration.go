@@ -55,7 +55,7 @@ func EvaluateCalibration(probabilities []float64, correct []bool, bins int) (Cal
 		if p < 0 || p > 1 {
 			return CalibrationReport{}, calibrationError("probability %d is %v", i, p)
 		}
-		bin := &all[min(bins-1, max(0, int(math.Ceil(p*float64(bins)))-1))]
+		bin := &all[calibrationBin(p, bins)]
 		bin.Samples++
 		bin.Confidence += p
 		r.Confidence += p / n
@@ -63,13 +63,14 @@ func EvaluateCalibration(probabilities []float64, correct []bool, bins int) (Cal
 		if correct[i] {
 			right = 1
 			bin.Accuracy++
-			r.Accuracy += 1 / n
+			r.Accuracy++
 			r.NLL -= math.Log(p) / n
 		} else {
 			r.NLL -= math.Log1p(-p) / n
 		}
 		r.Brier += (p - right) * (p - right) / n
 	}
+	r.Accuracy /= n
 	for i, b := range all {
 		if b.Samples == 0 {
 			continue
@@ -83,6 +84,18 @@ func EvaluateCalibration(probabilities []float64, correct []bool, bins int) (Cal
 		r.Bins = append(r.Bins, b)
 	}
 	return r, nil
+}
+
+// calibrationBin is the bin of p by the very bounds that the report has: the product may be rounded over a bound, or on it.
+func calibrationBin(p float64, bins int) int {
+	i := min(bins-1, max(0, int(math.Ceil(p*float64(bins)))-1))
+	switch {
+	case i > 0 && p <= float64(i)/float64(bins):
+		return i - 1
+	case p > float64(i+1)/float64(bins):
+		return i + 1
+	}
+	return i
 }
 
 // CalibrationNLL is the mean negative log-likelihood, in nats, of the right classes under the probabilities of all classes. It is infinite if one of them has

@@ -3,6 +3,7 @@ package ensemble_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -105,4 +106,23 @@ func ExampleFitPlatt() {
 	//   0.900-1.000        4  0.990     0.750
 	//           all        8  0.795     0.500
 	// ECE 0.2950  MCE 0.3500  Brier 0.2775  NLL 0.9869
+}
+
+// Each sample is within the bounds of its bin, also those at a bound and next to it.
+func TestCalibrationBinsHoldTheirSamples(t *testing.T) {
+	for bins := 1; bins <= 100; bins++ {
+		for i := range bins + 1 {
+			bound := float64(i) / float64(bins)
+			for _, p := range []float64{bound, math.Nextafter(bound, 0), math.Nextafter(bound, 1)} {
+				r, err := ensemble.EvaluateCalibration([]float64{p}, []bool{true}, bins)
+				require.NoError(t, err)
+				require.Len(t, r.Bins, 1)
+				require.True(t, p > r.Bins[0].Low || p == 0, "%v in %+v", p, r.Bins[0])
+				require.LessOrEqual(t, p, r.Bins[0].High)
+			}
+		}
+	}
+	r, err := ensemble.EvaluateCalibration(slices.Repeat([]float64{0.9}, 10), slices.Repeat([]bool{true}, 10), 0)
+	require.NoError(t, err)
+	require.Equal(t, 1.0, r.Accuracy, "not a bit less")
 }
