@@ -49,7 +49,11 @@ func FitPlatt(scores []float64, correct []bool) (Platt, error) {
 		}
 	}
 	a, b := f.minimise(math.Log((wrong + 1) / (right + 1)))
-	return Platt{A: a / spread, B: b - a*mean/spread}, nil
+	fit := Platt{A: a / spread, B: b - a*mean/spread}
+	if !finiteScore(fit.A) || !finiteScore(fit.B) {
+		return Platt{}, calibrationError("the scores are too close together")
+	}
+	return fit, nil
 }
 
 // plattFit has the centred scores and the targets. Its loss is the cross-entropy of 1/(1+exp(a·x+b)) to the targets, which is convex.

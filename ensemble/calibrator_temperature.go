@@ -45,8 +45,7 @@ func FitTemperature(logits [][]float64, labels []int) (Temperature, error) {
 		return Temperature{}, calibrationError("the logits are too far apart")
 	}
 	slope := func(b float64) (first, second float64) {
-		first, second = temperatureSlope(logits, labels, b/scale)
-		return first / scale, second / scale / scale
+		return temperatureSlope(logits, labels, b, scale)
 	}
 	if first, _ := slope(0); !(first < 0) {
 		return Temperature{}, calibrationError("the labels fit the logits no better than chance")
@@ -79,12 +78,16 @@ func FitTemperature(logits [][]float64, labels []int) (Temperature, error) {
 			break
 		}
 	}
-	return Temperature{T: scale / b}, nil
+	t := Temperature{T: scale / b}
+	if !(t.T > 0) || math.IsInf(t.T, 1) {
+		return Temperature{}, calibrationError("the temperature would be %v", t.T)
+	}
+	return t, nil
 }
 
-// temperatureSlope has the first and the second derivative of the negative log-likelihood by the inverse temperature: the sums of mean minus right
-// logit, and of the variance, under the softmax.
-func temperatureSlope(logits [][]float64, labels []int, inverse float64) (first, second float64) {
+// temperatureSlope has the first and the second derivative of the negative log-likelihood by the inverse temperature, of logits in a unit of scale: the
+// sums of mean minus right logit, and of the variance, under the softmax.
+func temperatureSlope(logits [][]float64, labels []int, inverse, scale float64) (first, second float64) {
 	for i, z := range logits {
 		top := z[0]
 		for _, v := range z {
@@ -92,14 +95,14 @@ func temperatureSlope(logits [][]float64, labels []int, inverse float64) (first,
 		}
 		var sum, mean, square float64
 		for _, v := range z {
-			d := v - top
+			d := (v - top) / scale
 			w := math.Exp(inverse * d)
 			sum += w
 			mean += w * d
 			square += w * d * d
 		}
 		mean /= sum
-		first += mean - (z[labels[i]] - top)
+		first += mean - (z[labels[i]]-top)/scale
 		second += square/sum - mean*mean
 	}
 	return first, second

@@ -117,6 +117,25 @@ func TestCalibratorTemperatureAtTheEdges(t *testing.T) {
 	assert.Equal(t, 0.5, inPlace[0])
 }
 
+// The unit of the logits scales the temperature and changes nothing else, until it can no longer be told.
+func TestCalibratorTemperatureOfAnyUnit(t *testing.T) {
+	logits, labels := [][]float64{{1, 2, 0.5}, {3, 1, 0}, {0, 0, 2}, {1, 2, 3}, {4, 1, 1}}, []int{1, 0, 2, 1, 0}
+	want, err := ensemble.FitTemperature(logits, labels)
+	require.NoError(t, err)
+	for _, exponent := range []int{-1060, -1023, -1000, -500, 500, 520, 1000, 1021} {
+		unit := math.Ldexp(1, exponent)
+		scaled := make([][]float64, len(logits))
+		for i, z := range logits {
+			for _, v := range z {
+				scaled[i] = append(scaled[i], v*unit)
+			}
+		}
+		got, err := ensemble.FitTemperature(scaled, labels)
+		require.NoError(t, err)
+		assert.InEpsilon(t, want.T, got.T/unit, 1e-3, "2^%d", exponent)
+	}
+}
+
 // scikit-learn's test of its sigmoid calibration has these values, which it says come from LibSVM's code.
 func TestCalibratorPlattLibSVM(t *testing.T) {
 	got, err := ensemble.FitPlatt([]float64{5, -4, 1}, []bool{true, false, false})
@@ -207,6 +226,8 @@ func TestCalibratorPlattAtTheEdges(t *testing.T) {
 	require.ErrorIs(t, err, ensemble.ErrCalibration)
 	_, err = ensemble.FitPlatt([]float64{math.NaN()}, []bool{true})
 	require.ErrorIs(t, err, ensemble.ErrCalibration)
+	_, err = ensemble.FitPlatt([]float64{0, math.SmallestNonzeroFloat64}, []bool{false, true})
+	require.ErrorIs(t, err, ensemble.ErrCalibration, "the slope would be infinite")
 	_, err = ensemble.FitPlatt([]float64{math.MaxFloat64, -math.MaxFloat64}, []bool{true, false})
 	if err != nil {
 		require.ErrorIs(t, err, ensemble.ErrCalibration)

@@ -39,16 +39,12 @@ func topTwo[F ~float32 | ~float64](p []F) (first, second float64, ok bool) {
 // EntropyConfidence is 1 less the entropy of the probabilities over its maximum, log n: 1 if one is certain, 0 if all are equal. p is divided by its sum
 // first. A single class is certain. It is NaN as MaxProbability is, and if the sum is 0 or infinite.
 func EntropyConfidence[F ~float32 | ~float64](p []F) float64 {
-	sum, weighted := 0.0, 0.0
+	sum := 0.0
 	for _, v := range p {
-		x := float64(v)
-		if !(x >= 0) {
+		if !(v >= 0) {
 			return math.NaN()
 		}
-		sum += x
-		if x > 0 {
-			weighted += x * math.Log(x)
-		}
+		sum += float64(v)
 	}
 	switch {
 	case sum == 0 || math.IsInf(sum, 1):
@@ -56,7 +52,11 @@ func EntropyConfidence[F ~float32 | ~float64](p []F) float64 {
 	case len(p) == 1:
 		return 1
 	}
-	// H = -Σ x/S·log(x/S) = log S - Σ x·log x / S
-	entropy := math.Log(sum) - weighted/sum
+	entropy := 0.0
+	for _, v := range p {
+		if x := float64(v) / sum; x > 0 {
+			entropy -= x * math.Log(x)
+		}
+	}
 	return min(1, max(0, 1-entropy/math.Log(float64(len(p)))))
 }

@@ -24,6 +24,7 @@ func TestCascadeConfidenceOfProbabilities(t *testing.T) {
 		// (0.7·ln 0.7 + 0.2·ln 0.2 + 0.1·ln 0.1) / ln 3 = -0.8018185525 / 1.0986122887
 		{[]float64{0.1, 0.7, 0.2}, 0.7, 0.5, 1 - 0.8018185525433373/1.0986122886681098},
 		{[]float64{0.2, 1.4, 0.4}, 1.4, 1.0, 1 - 0.8018185525433373/1.0986122886681098}, // only the entropy is normalised
+		{[]float64{4e307, 4e307}, 4e307, 0, 0},
 		{[]float64{0.5, nan}, nan, nan, nan},
 		{[]float64{0.5, -0.1}, nan, nan, nan},
 		{[]float64{math.Inf(1), 0}, nan, nan, nan},
