@@ -17,7 +17,8 @@ type Stage[Req, Resp any] struct {
 	Run Func[Req, Resp]
 
 	// Threshold is the confidence from which the stage's answer is taken. A confidence under it, or NaN, goes on to the next stage. It is required
-	// (not 0) for every stage but the last; math.Inf(-1) takes every answer, math.Inf(1) none (but one of confidence +Inf). For the last stage it is
+	// (not 0) for every stage but the last; math.Inf(-1) takes every answer whose confidence is a number,
+	// math.Inf(1) none (but one of confidence +Inf). For the last stage it is
 	// required if CascadeConfig.Abstain is set; without Abstain it only decides whether the answer counts as [StopConfident]. See [FitThresholds].
 	Threshold float64
 

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// CascadeStats are the counters of a [Cascade]. While requests run, they need not agree with each other.
+// CascadeStats are the counters of a [Cascade]. While requests run, they need not agree with each other; when none does, Calls = Answered + Abstained +
+// Failed + Ended + those in which a stage or Confidence has panicked or called runtime.Goexit.
 type CascadeStats struct {
 	Calls     uint64 // of Do and DoResult that called a stage
 	Answered  uint64 // with an answer

@@ -9,7 +9,7 @@ import (
 
 // ThresholdSample is a labelled request with what every stage says to it. All stages must have been asked, also those that a cascade would not reach.
 type ThresholdSample struct {
-	Confidence []float64 // of each stage's answer, in the unit of its threshold; NaN is never sure
+	Confidence []float64 // of each stage's answer, in the unit of its threshold; NaN is never sure, an infinite one is an error
 	Correct    []bool    // whether each stage's answer is right
 }
 
@@ -52,8 +52,8 @@ func thresholdError(format string, args ...any) error {
 
 // ThresholdFit is what FitThresholds found.
 type ThresholdFit struct {
-	// Thresholds are those of each stage but the last, for Stage.Threshold and [Cascade.SetThresholds]. math.Inf(-1) takes every answer, math.Inf(1) none;
-	// JSON has neither.
+	// Thresholds are those of each stage but the last, for Stage.Threshold and [Cascade.SetThresholds]. math.Inf(-1) takes every answer whose
+	// confidence is a number, math.Inf(1) none; JSON has neither.
 	Thresholds []float64
 
 	Fitted  CoverageReport // of the samples that proposed them: too rosy
@@ -121,7 +121,7 @@ func FitThresholds(samples []ThresholdSample, cfg ThresholdConfig) (ThresholdFit
 	if cfg.TargetAccuracy > 0 {
 		chosen, err = testThresholds(thin(frontier, thresholdTested), testing, k, cfg)
 	} else {
-		chosen, err = withinBudget(frontier, budget, len(proposing))
+		chosen, err = withinBudget(frontier, budget, len(proposing), cfg)
 	}
 	if err != nil {
 		return ThresholdFit{}, err
@@ -174,11 +174,14 @@ func enoughRight(n int, target, risk float64) int {
 	return low
 }
 
-func withinBudget(frontier []thresholdPoint, budget float64, n int) (thresholdPoint, error) {
+func withinBudget(frontier []thresholdPoint, budget float64, n int, cfg ThresholdConfig) (thresholdPoint, error) {
 	for i := len(frontier) - 1; i >= 0; i-- {
 		if frontier[i].cost <= budget*float64(n)*(1+1e-12) {
 			return frontier[i], nil
 		}
+	}
+	if cfg.MaxEscalated > 0 { // they have confidences that are NaN
+		return thresholdPoint{}, thresholdError("escalating a share of %g is not enough: %g are never sure", budget, frontier[0].cost/float64(n))
 	}
 	return thresholdPoint{}, thresholdError("a mean cost of %g is not enough: the cheapest choice costs %g", budget, frontier[0].cost/float64(n))
 }

@@ -159,7 +159,9 @@ func TestThresholdsRefuse(t *testing.T) {
 		"hold out":  {good, ensemble.ThresholdConfig{MaxCost: 1, HoldOut: -0.5}, "HoldOut is -0.5"},
 		"costs":     {good, ensemble.ThresholdConfig{MaxCost: 1, Costs: []float64{1}}, "1 costs for 2 stages"},
 		"cost":      {good, ensemble.ThresholdConfig{MaxCost: 1, Costs: []float64{1, -1}}, "cost of stage 1 is -1"},
-		"too few":   {good, ensemble.ThresholdConfig{TargetAccuracy: 0.9}, "too few to show an accuracy of 0.9"},
+		"unsure": {[]ensemble.ThresholdSample{{Confidence: []float64{math.NaN(), 1}, Correct: []bool{true, true}}, {Confidence: []float64{math.NaN(), 1}, Correct: []bool{true, true}}},
+			ensemble.ThresholdConfig{MaxEscalated: 0.5}, "1 are never sure"},
+		"too few": {good, ensemble.ThresholdConfig{TargetAccuracy: 0.9}, "too few to show an accuracy of 0.9"},
 	} {
 		_, err := ensemble.FitThresholds(tc.samples, tc.cfg)
 		require.ErrorIs(t, err, ensemble.ErrThreshold, name)
