@@ -347,7 +347,8 @@ func TestStreamMemberPanicsAfterTheConsumerHasLeft(t *testing.T) {
 		}, nil
 	}})
 	assert.Panics(t, func() {
-		for range s.Stream(t.Context(), "") {
+		for _, err := range s.Stream(t.Context(), "") {
+			assert.NoError(t, err)
 			break
 		}
 	})
