@@ -14,7 +14,7 @@ import (
 // ErrOverflow, unless they come in an [Error].
 var (
 	// ErrNoMember is returned when no member may be asked. It comes as an ErrNotCapable or an *UnavailableError; from a [Mixture] also as itself, when the gate
-	// excludes all experts.
+	// leaves fewer than MinAnswers.
 	ErrNoMember = errors.New("route: no member")
 
 	// ErrNotCapable is returned when no member (of those that the request's rule uses) has the capabilities that the request needs and
@@ -73,7 +73,7 @@ func (e *MemberError) Unwrap() error { return e.Err }
 // Error is returned when every attempt has failed.
 type Error struct {
 	Attempts []*MemberError // in order; from a Mixture the experts that failed, in the order of their weight
-	Cause    error          // why there was no further attempt: of the caller's context, ErrNoTime, a RequestFailed; nil if no member was left
+	Cause    error          // why there was no further attempt: of the caller's context, ErrNoTime, a RequestFailed, ErrPick; nil if no member was left or MaxAttempts were made
 }
 
 // Error names all attempts.

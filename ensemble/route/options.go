@@ -24,7 +24,7 @@ func newOptions[Req any](opts []Option[Req]) (options[Req], error) {
 	return o, nil
 }
 
-// WithKey gives a request its key (user, conversation, document), for [Sticky]. It is called once for a request, on the caller's goroutine.
+// WithKey gives a request its key (user, conversation, document), for [Sticky]. The empty key is one like any other. It is called once for a request, on the caller's goroutine.
 func WithKey[Req any](key func(Req) string) Option[Req] {
 	return func(o *options[Req]) error {
 		if key == nil {
