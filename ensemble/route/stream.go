@@ -36,7 +36,8 @@ func (s *Streamer[Req, Chunk]) Do(ctx context.Context, req Req) (iter.Seq2[Chunk
 //
 // The first chunk of a member is awaited; an error before it counts as the member's, and the request goes on to the next. If there is none, the one
 // pair that is yielded has the error, which is as that of [Router.Do]. A stream that ends without chunk or error is an answer, of no chunks. After the first chunk everything is
-// passed on as it is, the first error counts as the member's, and Timeout is over. A loop that is left stops the member: its context is
+// passed on as it is, the first error counts as the member's, and Timeout is over. A stream that ends without an error after the caller's context has ended may be part of
+// an answer: the context's cause is yielded after it. A loop that is left stops the member: its context is
 // cancelled and its own loop is told to stop, which counts as answered.
 func (s *Streamer[Req, Chunk]) Stream(ctx context.Context, req Req) iter.Seq2[Chunk, error] {
 	return func(yield func(Chunk, error) bool) {
@@ -143,8 +144,14 @@ func (a *streaming[Req, Chunk]) pass(ctx context.Context, seq iter.Seq2[Chunk, e
 			return failure
 		}
 	}
-	if !a.l.answered && ctx.Err() != nil {
-		return context.Cause(ctx) // it stopped because it was told to, not because its answer is empty
+	if failure == nil && ctx.Err() != nil { // it stopped because it was told to, not because its answer is at its end, as far as one can tell
+		failure = context.Cause(ctx)
+		if a.l.answered {
+			var none Chunk
+			*crash = answered
+			a.yield(none, failure)
+			*crash = failed
+		}
 	}
 	return failure
 }

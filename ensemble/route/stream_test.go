@@ -395,4 +395,24 @@ func TestStreamEndsSilentlyWithItsContext(t *testing.T) {
 	_, errs := collect(s.Stream(ctx, ""))
 	assert.Equal(t, []error{errBad}, errs)
 	assert.Equal(t, uint64(1), stats(s, "a").GaveUp)
+
+	// Nor is one that has begun complete.
+	ctx, cancel = context.WithCancelCause(t.Context())
+	part := source{Name: "a", Do: func(context.Context, string) (chunks, error) {
+		return func(yield func(string, error) bool) {
+			if yield("1", nil) {
+				cancel(errBad)
+			}
+		}, nil
+	}}
+	s = newStreamer(t, route.Config{}, part)
+	all, errs := collect(s.Stream(ctx, ""))
+	assert.Equal(t, []string{"1"}, all)
+	assert.Equal(t, []error{errBad}, errs)
+	assert.Equal(t, uint64(1), stats(s, "a").GaveUp)
+	for _, err := range s.Stream(t.Context(), "") {
+		assert.NoError(t, err)
+		break // nothing is yielded to a loop that was left
+	}
+	checkAccounts(t, s)
 }
