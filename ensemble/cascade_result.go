@@ -54,7 +54,7 @@ type CascadeStep struct {
 	Name       string
 	Confidence float64       // of its answer; 0 without one
 	Duration   time.Duration // of the call
-	Err        error         // a *MemberError, or the cause of the end of the caller's context; nil if it has answered or was skipped
+	Err        error         // a *MemberError, or why the caller's context or the Reserve has ended the call; nil if it has answered or was skipped
 	Skipped    bool          // it was not called, because the caller's deadline was too near
 }
 

@@ -36,7 +36,7 @@ type StageStats struct {
 	Expected time.Duration // that a call is expected to take: Stage.Latency or what was learned; 0 if nothing is known, and for the first stage
 }
 
-// MeanTime is the mean duration of a call, 0 before the first.
+// MeanTime is the mean duration of a call, 0 before the first. Calls that still run count, with no time.
 func (s StageStats) MeanTime() time.Duration {
 	if s.Calls == 0 {
 		return 0
