@@ -64,6 +64,28 @@ func BenchmarkDo(b *testing.B) {
 	})
 }
 
+// BenchmarkShortModel has models that compute on each processor for a short time. How many items share a batch is up to the
+// scheduler: it must not go on with the caller that was woken last, alone.
+func BenchmarkShortModel(b *testing.B) {
+	for _, each := range []time.Duration{5 * time.Microsecond, 50 * time.Microsecond} {
+		b.Run(each.String(), func(b *testing.B) {
+			compute := func(_ context.Context, reqs []int) ([]int, error) {
+				takes := each + time.Duration(len(reqs))*each/2
+				for began := time.Now(); time.Since(began) < takes; {
+				}
+				return reqs, nil
+			}
+			batcher, err := batching.New(compute, batching.Config{MaxSize: benchSize, Concurrency: runtime.GOMAXPROCS(0)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer batcher.Close()
+			callers(b, background, batcher.Do)
+			b.ReportMetric(batcher.Stats().MeanBatchSize(), "items/batch")
+		})
+	}
+}
+
 // BenchmarkDepth shows what a request costs with few and with many others waiting before it. All of them are parked callers, so part
 // of what many cost more is memory that no cache holds.
 func BenchmarkDepth(b *testing.B) {

@@ -19,9 +19,10 @@ const (
 )
 
 // yieldBelow is the run time below which a worker lets the callers that it has just answered run before it takes the next
-// batch. Such a run costs less than the wake-ups: without the pause the next batch would hold the few
-// requests that came in the meantime, and the cost of a batch would be shared by a few instead of by many.
-const yieldBelow = 20 * time.Microsecond
+// batch. Without the pause the next batch would hold the few requests that came in the meantime, and the cost of a batch would be shared by a few instead
+// of by many: a model that computes on all processors for so short a time leaves the callers none on which to ask again, but for the one that it has
+// woken last, and would go on with that one alone until the scheduler takes its processor away, some milliseconds later.
+const yieldBelow = 200 * time.Microsecond
 
 // work executes batches as long as there are any for its slot.
 func (c *core[K, Req, Resp]) work(b *batch[K, Req, Resp]) {
@@ -248,7 +249,9 @@ func (c *core[K, Req, Resp]) settle(b *batch[K, Req, Resp]) {
 	s.Flushes.add(b.event.Reason)
 	s.QueueWait += b.waits
 	s.RunTime += b.event.RunTime
-	if c.free() || c.backlog.turn == nil {
+	// Nothing is to be run: the slot is free for who comes next. But after a short run its callers come first, see yieldBelow, and find the slot taken until all of
+	// them have asked again; unless requests wait for company anyway.
+	if (c.free() || c.backlog.turn == nil) && (b.event.RunTime >= yieldBelow || c.cfg.MaxWait > 0) {
 		b.hasSlot = false
 		c.release(b)
 		c.kick()
