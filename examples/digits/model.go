@@ -13,7 +13,7 @@ import (
 
 // train makes a network and has it learn.
 func train(ctx context.Context, o options, set *mnist.Set, w io.Writer) (*nn.Network, error) {
-	widths := []int{mnist.Pixels, 128, mnist.Classes}
+	widths := []int{mnist.Pixels, 512, mnist.Classes}
 	if o.model == "softmax" {
 		widths = []int{mnist.Pixels, mnist.Classes}
 	}
