@@ -13,8 +13,12 @@
 //	sharding           says which node owns which key, what moves when nodes change, and moves it
 //	sharding/scatter   asks the owners of many keys at once
 //	cache              keeps a model's answers: coalesced and bulk loads, stale windows, namespaces
+//	ensemble           asks several models and combines their answers; goes from a cheap model to a costly one only when it must
+//	ensemble/route     sends each request to the model that should answer it, and elsewhere when that one fails
+//	ensemble/rollout   brings a new version of a model live: registry with hot swap, canary, blue-green, shadow
+//	featurestore       defines, writes and reads features: fresh, typed, as a dense matrix, the same in training and serving
 //
-// Planned, in the folders of the same names: ensemble, featurestore.
+// Below featurestore are its stores (memstore, boltstore on disk, redisstore), storetest, which checks a store of your own, and transform.
 //
 // # One shape
 //
@@ -43,4 +47,64 @@
 //   - A panic in a goroutine of the library reaches those who wait for it as an error; the component survives.
 //   - Whatever owns goroutines has Shutdown(ctx), which drains, and Close(), which stops. Nothing runs while idle.
 //   - Stats() returns counters and gauges; Config hooks get small event structs. Nothing is logged.
+//
+// # Order of layers
+//
+// From the outside in: cache, limiter, bulkhead, breaker, batcher, sessions. A request meets first what can answer or refuse it at the least cost.
+//
+//   - The cache is outermost: a hit costs none of the others anything, and concurrent misses of one key are one request to them. Put a limiter outside of it only if
+//     hits are to be counted too, because the limit is a price and not a protection.
+//   - The limiter is outside of the bulkhead: who waits for the rate must not hold a place meanwhile.
+//   - The bulkhead is outside of the breaker: its rejections say nothing about the back-end, so the breaker must not see them.
+//   - The breaker is close to the back-end, and inside of whatever tries again, so that it sees each attempt and ends the attempts once it is open. Around a batcher's Do
+//     it counts requests, around its run function batches.
+//   - The batcher is outside of the sessions: a batch is what a session runs.
+//   - A rollout alias goes where a version begins: outside of the batcher if versions may not share batches, inside otherwise, for a batch runs on one version in any case. An
+//     ensemble, a route or a cascade goes around chains of this kind, one for each model.
+//   - Features are read outside of the cache if they are part of what is asked, and then belong into its key; or by the function that
+//     the cache wraps, if an answer with features of a minute ago will do.
+//
+// # Sizes
+//
+// Little's law: what is in the system on average is the rate of arrival times the time spent in it, whatever the distribution. Measure the time for a
+// batch of n, which is close to a + b·n; the rest follows. Take a = 8 ms, b = 0.5 ms, an objective of 50 ms and 1,000 requests a second:
+//
+//   - A model that takes batches of n one at a time serves n/(a+b·n): 0.77 requests per ms with 10, 1.33 with 32, 1.6 with 64. At 1,000 a second batches of 16 are
+//     just enough (16 in 16 ms), and form by themselves: what comes during a run is the next batch.
+//   - A request waits for the run before its own, then for its own: two runs must fit in the objective. So a+b·n is at most 25 ms, n at most 34, and the
+//     capacity 34/25 = 1.36 per ms. Batches of 64 serve more, but most answers are late. (This is what [batching.Deadline] finds out by itself.)
+//   - In flight: 1,000/s × 32 ms (two runs of 16 ms) = 32. Give the bulkhead twice to three times that, so that it rejects when something is wrong, and
+//     not by chance.
+//   - Queue: what can still be answered in time, capacity × (objective − one run) = 1.36/ms × 25 ms = 34. A longer queue holds only answers that come too late.
+//   - Cache: with a share h of hits the model gets 1,000·(1−h) a second. Size everything behind the cache for the load without it, or be sure that it is warm: after a
+//     restart h is 0.
+//   - Sessions: rate × time in a session. 200 calls a second of 40 ms each are 8 on average; 12 to wait seldom.
+//
+// # Errors and retries
+//
+// Each package's errors say whether work had begun. In short:
+//
+//   - Try again at once elsewhere, or later here: no work has begun. batching.ErrQueueFull (and ErrEvicted), ErrClosed; bulkhead.ErrRejected; breaker.ErrOpen;
+//     pool.ErrQueueFull; session.ErrQueueFull and ErrOpen; route.ErrNoMember. Their typed errors say when: batching.DeadlineError, bulkhead.RejectedError, breaker.OpenError,
+//     limiter.LimitedError and route.UnavailableError have a RetryAfter.
+//   - Do not try again, nobody waits any more: batching.ErrDeadline, ensemble.ErrDeadline, route.ErrNoTime, and the cause of the caller's own context.
+//   - Do not try again, the request cannot succeed: ErrTooLarge, ErrBadRequest, ErrBadKey, ErrNotCapable; featurestore.ErrKey, ErrRow and ErrRequest.
+//   - Ask a person: ensemble.ErrAbstain; the best answer is in it.
+//   - Try again only if doing it twice is harmless, for the work may have been done: errors of the wrapped function, a *PanicError, time-outs of a
+//     member, shard or attempt (ErrTimeout, ErrShardTimeout, ErrStageTimeout). Writes of featurestore are harmless twice.
+//   - A partial answer comes with what is there: scatter.PartialError, featurestore.PartialError, ensemble.Answer.
+//   - Mend the program: ErrResultCount, ErrReentrant, ErrGoexit.
+//
+// Bound retries by a budget and not by a count alone: three attempts in each of three layers are 27 calls.
+//
+// # Before production
+//
+//   - Every request has a deadline, and the model heeds its context.
+//   - Under twice the expected load (a test, not a thought) goodput stays, and memory too: each queue has a bound.
+//   - The back-end was switched off under load, and made slow, and came back: how long until requests were refused at once, and until they were answered again?
+//   - The instances together do not exceed what the back-end can take: bounds are for each process.
+//   - Stats of each layer are exported. Alarm on goodput and on the age of the oldest in the queue, not on the mean latency.
+//   - Shutdown goes from the outside in: stop taking requests, Shutdown(ctx) of each layer that owns goroutines, then Close.
+//   - A new version of the model was rolled out and back under load once, with the caches' namespaces.
+//   - The keys of caches and stores hold the tenant, the model and its version where these matter.
 package patterns
