@@ -34,7 +34,7 @@ func fitModel(ctx context.Context, rows []float32, answers []bool) (*model, erro
 	if len(answers) == 0 || len(rows)%len(answers) != 0 {
 		return nil, fmt.Errorf("%d inputs for %d answers", len(rows), len(answers))
 	}
-	const ridge = 1 // keeps columns that never vary at weight 0
+	const ridge = 1 // keeps columns that never vary at weight 0, and weights finite if nobody clicks
 	n := len(rows)/len(answers) + 1
 	weights, x := make([]float64, n), make([]float64, n)
 	x[n-1] = 1 // the bias
@@ -43,7 +43,7 @@ func fitModel(ctx context.Context, rows []float32, answers []bool) (*model, erro
 			return nil, context.Cause(ctx)
 		}
 		gradient, hessian := mat.NewVecDense(n, nil), mat.NewSymDense(n, nil)
-		for i := range n - 1 {
+		for i := range n {
 			gradient.SetVec(i, -ridge*weights[i])
 			hessian.SetSym(i, i, ridge)
 		}
@@ -65,7 +65,7 @@ func fitModel(ctx context.Context, rows []float32, answers []bool) (*model, erro
 		var cholesky mat.Cholesky
 		var step mat.VecDense
 		if !cholesky.Factorize(hessian) {
-			return nil, errors.New("the training set has no clicks, or nothing but clicks")
+			return nil, errors.New("the inputs of the model are not finite numbers")
 		}
 		if err := cholesky.SolveVecTo(&step, gradient); err != nil {
 			return nil, err
@@ -168,7 +168,7 @@ type quality struct {
 	auc, logLoss float64
 }
 
-// judge compares scores, which it may reorder with the clicks, with what users have clicked.
+// judge compares scores with what users have clicked. Without a click, or with nothing else, the AUC is NaN.
 func judge(scores []float64, clicked []bool) quality {
 	order := make([]int, len(scores))
 	var loss float64

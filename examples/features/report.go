@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -16,8 +17,17 @@ func report(o options, h *history) string {
 	_, _ = fmt.Fprintf(&b, "users %d, items %d; requests %d of 1 user and %d items, callers %d\n\n",
 		o.users, o.items, o.requests, o.candidates, o.callers)
 	b.WriteString(stores(h))
+	shown := ""
+	for _, r := range h.runs {
+		if r.ingested == nil || r.served == nil {
+			continue // a cache: what the store before it found
+		}
+		if v := views(&r.served.stats); v != shown { // stores in memory are alike
+			_, _ = fmt.Fprintf(&b, "\nWhat the requests found in %s\n\n%s", r.name, v)
+			shown = v
+		}
+	}
 	if first := h.runs[0].served; first != nil {
-		_, _ = fmt.Fprintf(&b, "\nWhat the requests found%s\n\n%s", of(h), views(&first.stats))
 		_, _ = fmt.Fprintf(&b, "\nOf the matrices' cells %s had no value; a default or a mean is in them.\n", percent(first.absent, first.cells))
 	}
 	if h.picks != nil {
@@ -25,13 +35,6 @@ func report(o options, h *history) string {
 		_, _ = fmt.Fprintf(&b, "\nThe best for user %d, whose budget is %.2f\n\n%s", h.request.user, h.request.budget, picks(h.picks))
 	}
 	return b.String()
-}
-
-func of(h *history) string {
-	if len(h.runs) == 1 {
-		return ""
-	}
-	return " (" + h.runs[0].name + ")"
 }
 
 // stores has a column for each store.
@@ -116,7 +119,11 @@ func qualities(h *history) string {
 		name string
 		q    quality
 	}{{"served scores", h.served}, {"the generator's own chances", h.best}, {"the same for all", h.base}} {
-		rows = append(rows, []string{line.name, fmt.Sprintf("%.3f", line.q.auc), fmt.Sprintf("%.4f", line.q.logLoss)})
+		auc := "-"
+		if !math.IsNaN(line.q.auc) {
+			auc = fmt.Sprintf("%.3f", line.q.auc)
+		}
+		rows = append(rows, []string{line.name, auc, fmt.Sprintf("%.4f", line.q.logLoss)})
 	}
 	return term.Table(rows)
 }
