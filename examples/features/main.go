@@ -55,7 +55,7 @@ func parseFlags(args []string, stderr io.Writer) (o options, status int, ok bool
 	flags.IntVar(&o.requests, "requests", 5000, "ranking `requests` to each store, 1 to 1000000")
 	flags.IntVar(&o.candidates, "candidates", 200, "`items` in a request, 1 to 10000 and at most -items")
 	flags.IntVar(&o.callers, "callers", 4, "concurrent `callers`, 1 to 1000")
-	flags.IntVar(&o.train, "train", 300, "`requests` to train the model with, 10 to 10000")
+	flags.IntVar(&o.train, "train", 300, "`requests` to train the model with, 10 to 10000; times -candidates at most 1000000")
 	flags.IntVar(&o.shards, "shards", 0, "also use so many `stores` in memory, each with its share of the entities, 2 to 64")
 	flags.StringVar(&o.redis, "redis", "", "also use Redis at these `addresses` (host:port, with commas between the nodes of a cluster; or a redis:// URL)")
 	flags.BoolVar(&o.cache, "cache", false, "also read the items through a cache before the last of these stores")
@@ -64,6 +64,9 @@ func parseFlags(args []string, stderr io.Writer) (o options, status int, ok bool
 	status, ok = cli.Parse(flags, usage, args, o.check, stderr)
 	return o, status, ok
 }
+
+// maxTrained bounds the rows of the training set, which is kept in memory.
+const maxTrained = 1_000_000
 
 func (o *options) check() error {
 	err := cli.Check(
@@ -81,6 +84,8 @@ func (o *options) check() error {
 		return fmt.Errorf("-shards is %d, it must be from 2 to 64, or 0 for none", o.shards)
 	case o.candidates > o.items:
 		return fmt.Errorf("-candidates is %d, there are only %d items", o.candidates, o.items)
+	case o.train*o.candidates > maxTrained:
+		return fmt.Errorf("-train %d times -candidates %d is %d, it must be at most %d", o.train, o.candidates, o.train*o.candidates, maxTrained)
 	}
 	return nil
 }

@@ -181,6 +181,7 @@ func TestBadFlags(t *testing.T) {
 		"-callers is 1001": {"-callers", "1001"},
 		"-train is 9":      {"-train", "9"},
 		"-shards is 1, it must be from 2 to 64, or 0 for none": {"-shards", "1"},
+		"-train 10000 times -candidates 200 is 2000000":        {"-train", "10000"},
 		`unexpected argument "x"`:                              {"x"},
 	} {
 		var stdout, stderr bytes.Buffer

@@ -160,8 +160,7 @@ type asker struct {
 	w      *world
 	pcg    *rand.PCG
 	random *rand.Rand
-	used   []int // by item: the turn in which it was last drawn
-	turn   int
+	used   map[int64]bool // the items of the request
 
 	// The request.
 	user   int64
@@ -171,21 +170,21 @@ type asker struct {
 
 func newAsker(w *world, candidates int) *asker {
 	pcg := rand.NewPCG(0, 0)
-	return &asker{w: w, pcg: pcg, random: rand.New(pcg), used: make([]int, len(w.items)), items: make([]int64, candidates)}
+	return &asker{w: w, pcg: pcg, random: rand.New(pcg), used: make(map[int64]bool, candidates), items: make([]int64, candidates)}
 }
 
 // ask makes request n.
 func (a *asker) ask(stream uint64, n int) {
 	a.pcg.Seed(a.w.seed, stream<<32|uint64(n))
-	a.turn++
+	clear(a.used)
 	a.user = a.random.Int64N(int64(len(a.w.users)))
 	a.budget = 20 * math.Exp(0.5*a.random.NormFloat64())
 	for i := range a.items {
-		id := a.random.Int64N(int64(len(a.used)))
-		for a.used[id] == a.turn { // the next that is free
-			id = (id + 1) % int64(len(a.used))
+		id := a.random.Int64N(int64(len(a.w.items)))
+		for a.used[id] { // the next that is free
+			id = (id + 1) % int64(len(a.w.items))
 		}
-		a.used[id], a.items[i] = a.turn, id
+		a.used[id], a.items[i] = true, id
 	}
 }
 
