@@ -92,7 +92,7 @@ func TestOtherScoresAreAnError(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 3, first.requests)
 
-	s := &session{o: o, w: w, registry: registry, h: &history{model: m, runs: make([]storeRun, 2)}}
+	s := &player{o: o, w: w, registry: registry, h: &history{model: m, runs: make([]storeRun, 2)}}
 	s.h.runs[0].served = first
 	require.NoError(t, s.serve(t.Context(), empty, &s.h.runs[1]))
 	first.scores[5] += 1e-9

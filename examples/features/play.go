@@ -36,8 +36,8 @@ type storeRun struct {
 	hitRate  float64
 }
 
-// session is what the steps of a run share.
-type session struct {
+// player is what the steps of a run share.
+type player struct {
 	o        options
 	w        *world
 	registry *fs.Registry
@@ -48,7 +48,7 @@ type session struct {
 	steps    int // begun
 }
 
-func (s *session) step(name string) {
+func (s *player) step(name string) {
 	s.bar.Set(s.steps, name)
 	s.steps++
 }
@@ -67,7 +67,7 @@ func play(ctx context.Context, o options, stdout, stderr io.Writer) (*history, e
 		return nil, err
 	}
 	w := newWorld(o.seed, o.users, o.items, time.Now())
-	s := &session{o: o, w: w, registry: registry, h: &history{}, stdout: stdout}
+	s := &player{o: o, w: w, registry: registry, h: &history{}, stdout: stdout}
 	stores := backends(o, registry, w)
 	s.bar = progress.New(stderr, "features", 2+3*len(stores))
 	defer s.bar.End()
@@ -91,7 +91,7 @@ func play(ctx context.Context, o options, stdout, stderr io.Writer) (*history, e
 }
 
 // use does all that is to be done with one store.
-func (s *session) use(ctx context.Context, b backend, last bool) (err error) {
+func (s *player) use(ctx context.Context, b backend, last bool) (err error) {
 	store, err := b.open()
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func (s *session) use(ctx context.Context, b backend, last bool) (err error) {
 }
 
 // learn fits the service and then the model, and saves the definitions.
-func (s *session) learn(ctx context.Context, online *fs.Online) error {
+func (s *player) learn(ctx context.Context, online *fs.Online) error {
 	s.step("model")
 	service, err := fitService(ctx, online, s.w, s.o)
 	if err != nil {
@@ -161,7 +161,7 @@ func (s *session) learn(ctx context.Context, online *fs.Online) error {
 }
 
 // save writes the definitions, with what has been fitted.
-func (s *session) save() error {
+func (s *player) save() error {
 	switch s.o.definitions {
 	case "":
 		return nil
@@ -176,7 +176,7 @@ func (s *session) save() error {
 }
 
 // serve measures requests. The first store's scores are judged; those of the others must be the same.
-func (s *session) serve(ctx context.Context, store fs.Store, r *storeRun) error {
+func (s *player) serve(ctx context.Context, store fs.Store, r *storeRun) error {
 	got, err := serve(ctx, store, s.registry, s.w, s.h.model, s.o)
 	if got != nil && got.requests > 0 {
 		r.served = got
