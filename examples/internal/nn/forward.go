@@ -1,6 +1,11 @@
 package nn
 
-import "gonum.org/v1/gonum/blas/blas32"
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/blas/blas32"
+)
 
 // Workspace holds a batch of inputs and what a network makes of them on the way to the answers, so that
 // answering allocates nothing. One goroutine at a time may use it.
@@ -33,6 +38,33 @@ func (n *Network) Classify(w *Workspace, classes []int) {
 	scores := n.forward(w, len(classes))
 	for i := range classes {
 		classes[i] = argmax(row(scores, i))
+	}
+}
+
+// Probabilities stores the probabilities of the classes for the first inputs of w in probabilities, one input's after the other's, for as many
+// inputs as it has room for. The number of inputs does not change them. It panics if there are more than w.Size, or if the last has not enough room.
+func (n *Network) Probabilities(w *Workspace, probabilities []float64) {
+	if len(probabilities)%n.Classes() != 0 {
+		panic(fmt.Sprintf("nn: %d probabilities of %d classes", len(probabilities), n.Classes()))
+	}
+	count := len(probabilities) / n.Classes()
+	if count == 0 {
+		return
+	}
+	scores := n.forward(w, count)
+	for i := range count {
+		softmax(probabilities[i*n.Classes():(i+1)*n.Classes()], row(scores, i))
+	}
+}
+
+func softmax(probabilities []float64, scores []float32) {
+	highest, sum := float64(scores[argmax(scores)]), 0.0
+	for j, v := range scores {
+		probabilities[j] = math.Exp(float64(v) - highest)
+		sum += probabilities[j]
+	}
+	for j := range probabilities {
+		probabilities[j] /= sum
 	}
 }
 

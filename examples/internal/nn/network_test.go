@@ -109,6 +109,24 @@ func TestClassifyMoreThanThereIsRoomFor(t *testing.T) {
 	assert.Panics(t, func() { n.Classify(n.NewWorkspace(1), make([]int, 2)) })
 }
 
+func TestProbabilities(t *testing.T) {
+	n := newNetwork(t, 1, 2, 3)
+	copy(n.layers[0].weights.Data, []float32{1, 2, 3, 0, 0, 0})
+	w := n.NewWorkspace(2)
+	copy(w.Input(0), []float32{1, 9})    // scores: 1, 2, 3
+	copy(w.Input(1), []float32{1000, 0}) // 1000, 2000, 3000
+	got := make([]float64, 6)
+	n.Probabilities(w, got)
+	assert.InDeltaSlice(t, []float64{0.09003, 0.24473, 0.66524, 0, 0, 1}, got, 1e-5)
+	one := make([]float64, 3)
+	n.Probabilities(w, one)
+	assert.Equal(t, got[:3], one)
+	n.Probabilities(w, nil)
+	assert.Panics(t, func() { n.Probabilities(w, make([]float64, 4)) })
+	assert.Panics(t, func() { n.Probabilities(w, make([]float64, 9)) })
+	assert.Zero(t, testing.AllocsPerRun(10, func() { n.Probabilities(w, got) }))
+}
+
 func TestClassifyDoesNotAllocate(t *testing.T) {
 	n := newNetwork(t, 1, 784, 128, 10)
 	for _, size := range []int{1, 64} {
