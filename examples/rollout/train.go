@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/scalable-ai/patterns/examples/internal/mnist"
+	"github.com/scalable-ai/patterns/examples/internal/nn"
+	"github.com/scalable-ai/patterns/examples/internal/progress"
+)
+
+// sets are the images, each of which is in one set only.
+type sets struct {
+	train     *mnist.Set // the models learn from it
+	calibrate *mnist.Set // calibrators and the stacking are fitted to it
+	threshold *mnist.Set // thresholds and the limit of the gates are chosen by it
+	test      *mnist.Set // all that is printed is counted on it, unless it says otherwise; requests are of it
+}
+
+// split takes a sixth of the images to learn from for what comes after training.
+func split(learn, test *mnist.Set) (*sets, error) {
+	n := learn.Len()
+	if n < 120 || test.Len() < 1 {
+		return nil, fmt.Errorf("%d images to learn from and %d to test: at least 120 and 1 are needed", n, test.Len())
+	}
+	return &sets{part(learn, 0, n-n/6), part(learn, n-n/6, n-n/12), part(learn, n-n/12, n), test}, nil
+}
+
+func part(set *mnist.Set, from, to int) *mnist.Set {
+	return &mnist.Set{Images: set.Images[from:to], Labels: set.Labels[from:to]}
+}
+
+// models are all that were trained.
+type models struct {
+	softmax, small, big *network
+	nearest             *nearest
+	worse               *network // like small, but it has seen few images
+}
+
+// How many images the nearest neighbour knows, and how many it asks.
+const (
+	knownImages = 2000
+	neighbours  = 3
+)
+
+func train(ctx context.Context, o options, s *sets, w io.Writer) (*models, error) {
+	few := part(s.train, 0, min(o.worse, s.train.Len()))
+	m := &models{nearest: newNearest(neighbours, part(s.train, 0, min(knownImages, s.train.Len())))}
+	for _, t := range []struct {
+		name   string
+		to     **network
+		set    *mnist.Set
+		epochs int
+		rate   float32
+		widths []int
+	}{
+		{"softmax regression", &m.softmax, s.train, o.epochs, 0.05, []int{mnist.Pixels, mnist.Classes}},
+		{"small network", &m.small, s.train, o.epochs, 0.1, []int{mnist.Pixels, 32, mnist.Classes}},
+		{"big network", &m.big, s.train, o.epochs, 0.1, []int{mnist.Pixels, o.hidden, mnist.Classes}},
+		{"worse network", &m.worse, few, 20, 0.1, []int{mnist.Pixels, 32, mnist.Classes}},
+	} {
+		n, err := learn(ctx, o.seed, t.set, t.epochs, t.rate, t.widths, progress.New(w, "training "+t.name, 1000))
+		if err != nil {
+			return nil, fmt.Errorf("training %s: %w", t.name, err)
+		}
+		*t.to = newNetwork(n)
+	}
+	return m, nil
+}
+
+func learn(ctx context.Context, seed uint64, set *mnist.Set, epochs int, rate float32, widths []int, bar *progress.Bar) (*nn.Network, error) {
+	defer bar.End()
+	n, err := nn.New(seed, widths...)
+	if err != nil {
+		return nil, err
+	}
+	return n, n.Train(ctx, set, nn.Training{
+		Epochs: epochs, BatchSize: min(64, set.Len()), Rate: rate, Momentum: 0.9, Seed: seed,
+		Progress: func(p nn.Progress) {
+			bar.Set(1000*p.Step/p.Steps, fmt.Sprintf("epoch %d  accuracy %.1f%%", p.Epoch, 100*p.Accuracy))
+		},
+	})
+}
