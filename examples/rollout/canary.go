@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/scalable-ai/patterns/ensemble/rollout"
 )
@@ -220,12 +218,4 @@ func (f *feedback) due(number int) []label {
 	come := f.queue[:n]
 	f.queue = f.queue[n:]
 	return come
-}
-
-var errUndecided = errors.New("the requests were over before the canary was")
-
-// duration is how long the events from i to the next were apart.
-func (r *ramp) between(i int) (requests int64, took time.Duration) {
-	a, b := r.events[i], r.events[i+1]
-	return b.request - a.request, b.Time.Sub(a.Time)
 }

@@ -138,7 +138,7 @@ func showSaving(ctx context.Context, set *mnist.Set, big model, c *ensemble.Casc
 	if asked > 0 {
 		big, cascade := ways[0], ways[1]
 		escalated := c.Stats().Stages[0].Escalated
-		mean := func(d time.Duration) string { return fmt.Sprintf("%.1f µs", float64(d)/1e3/float64(asked)) }
+		mean := func(d time.Duration) string { return micros(d / time.Duration(asked)) }
 		_, _ = fmt.Fprintf(w, "The test images\n\n%s", term.Table([][]string{
 			{"", "always the big network", "cascade"},
 			{"accuracy", percent(big.right, asked), percent(cascade.right, asked)},

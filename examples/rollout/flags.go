@@ -35,7 +35,7 @@ interrupted.
 // parseFlags has written the error, or the help, if it does not return true.
 func parseFlags(args []string, stderr io.Writer) (o options, status int, ok bool) {
 	flags := flag.NewFlagSet("rollout", flag.ContinueOnError)
-	flags.IntVar(&o.n, "n", 200_000, "at most so many `requests` in the ramp of a canary, a quarter as many under hot swaps and for a shadow, 100 to 10000000")
+	flags.IntVar(&o.n, "n", 200_000, "at most so many `requests` in the ramp of a canary, half as many under hot swaps, a quarter for a shadow, 100 to 10000000")
 	flags.IntVar(&o.callers, "callers", 8, "concurrent `callers`, 1 to 1000")
 	flags.IntVar(&o.users, "users", 1000, "number of `users` that requests come from, 10 to 1000000")
 	flags.IntVar(&o.hidden, "hidden", 256, "`width` of the big network's hidden layer, 1 to 4096; the small one's is 32")

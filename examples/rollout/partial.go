@@ -89,4 +89,6 @@ func askPartial(ctx context.Context, o options, set *mnist.Set, m *models, hangs
 	return p, err
 }
 
+func micros(d time.Duration) string { return fmt.Sprintf("%.1f µs", float64(d)/1e3) }
+
 func millis(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/1e6) }

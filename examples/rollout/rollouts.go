@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/scalable-ai/patterns/ensemble/rollout"
 	"github.com/scalable-ai/patterns/examples/internal/mnist"
 	"github.com/scalable-ai/patterns/examples/internal/term"
 )
+
+// tolerated is by how much more a candidate may be wrong than the champion is on the images for thresholds.
+const tolerated = 0.02
 
 // candidate is a new version.
 type candidate struct {
@@ -42,7 +45,7 @@ func showRollouts(ctx context.Context, o options, s *sets, m *models, w io.Write
 	if err != nil {
 		return err
 	}
-	limit += 0.01
+	limit += tolerated
 	for i, c := range []candidate{
 		{"3", "a network that has seen few images", m.worse},
 		{"4", "the big network", m.big},
@@ -73,10 +76,12 @@ func errorRate(ctx context.Context, o options, set *mnist.Set, m model) (float64
 func (f *fleet) try(ctx context.Context, c candidate, t traffic, limit float64, w io.Writer) error {
 	heading(w, "Version %s, %s, instead of version %s", c.version, c.what, f.registry.Alias(champion).ID().Version)
 	s, err := f.shadow(ctx, t)
+	if s != nil {
+		s.report(w)
+	}
 	if err != nil {
 		return err
 	}
-	s.report(w)
 	t.stream++
 	r, err := f.ramp(ctx, t, limit)
 	if r != nil {
@@ -104,7 +109,7 @@ func (s *shadowed) report(w io.Writer) {
 
 func (r *ramp) report(limit float64, w io.Writer) {
 	over, ended := r.over()
-	rows := [][]string{{"step", "requests", "time", "to the new", "labelled", "wrong", "verdicts"}}
+	rows := [][]string{{"step", "requests", "time", "to the new", "labelled", "wrong", "errors, wrong"}}
 	r.mu.Lock()
 	events := r.events
 	r.mu.Unlock()
@@ -118,9 +123,10 @@ func (r *ramp) report(limit float64, w io.Writer) {
 			requests = fmt.Sprint(events[i+1].request - e.request)
 			took = events[i+1].Time.Sub(e.Time).Round(time.Millisecond).String()
 		}
-		verdicts, labelled, mean := "", uint64(0), "-"
+		var verdicts []string
+		labelled, mean := uint64(0), "-"
 		for _, g := range st.Gates {
-			verdicts += g.Verdict.String() + " "
+			verdicts = append(verdicts, g.Verdict.String())
 			if g.Name == wrong {
 				labelled = g.Samples
 				if labelled > 0 {
@@ -128,7 +134,7 @@ func (r *ramp) report(limit float64, w io.Writer) {
 				}
 			}
 		}
-		rows = append(rows, []string{percent(e.Share, 1), requests, took, fmt.Sprint(st.Samples), fmt.Sprint(labelled), mean, verdicts})
+		rows = append(rows, []string{percent(e.Share, 1), requests, took, fmt.Sprint(st.Samples), fmt.Sprint(labelled), mean, strings.Join(verdicts, ", ")})
 	}
 	_, _ = fmt.Fprintf(w, "As a canary: at most %s of the answers may be wrong\n\n%s\n", percent(limit, 1), term.Table(rows))
 	outcome := "not decided"
@@ -150,5 +156,3 @@ func (r *ramp) report(limit float64, w io.Writer) {
 		{"  by version " + r.version, fmt.Sprint(r.after[1].Load())},
 	}))
 }
-
-var _ = errors.New

@@ -8,8 +8,11 @@ import (
 	"github.com/scalable-ai/patterns/ensemble/rollout"
 )
 
-// shadowSample is the share of the requests that the shadow sees too.
-const shadowSample = 0.25
+// The share of the requests that the shadow sees too, and how many of these may wait for it: callers that never pause come in bursts.
+const (
+	shadowSample = 0.25
+	shadowQueue  = 10_000
+)
 
 // shadowed is how two versions compare on the same requests.
 type shadowed struct {
@@ -18,10 +21,10 @@ type shadowed struct {
 	labelled, first, second, neither int64 // of the requests on which they differ: with a label, and who was right
 }
 
-// shadow has the challenger answer a sample of the champion's requests too, for nobody.
+// shadow has the challenger answer a sample of the champion's requests too, for nobody. With an error too it returns what was counted, if anything.
 func (f *fleet) shadow(ctx context.Context, t traffic) (*shadowed, error) {
 	var labelled, first, second, failed atomic.Int64
-	s, err := rollout.NewShadow(f.registry.Alias(champion).Do, f.registry.Alias(challenger).Do, rollout.ShadowConfig{Sample: shadowSample},
+	s, err := rollout.NewShadow(f.registry.Alias(champion).Do, f.registry.Alias(challenger).Do, rollout.ShadowConfig{Sample: shadowSample, MaxQueue: shadowQueue},
 		rollout.WithCompare(func(_ request, a, b answer) bool { return a.digit == b.digit }),
 		rollout.WithResult(func(_ context.Context, r rollout.ShadowResult[request, answer]) {
 			if !r.Compared || r.Agree || !r.Request.labelled {
@@ -50,8 +53,8 @@ func (f *fleet) shadow(ctx context.Context, t traffic) (*shadowed, error) {
 		err = s.Shutdown(ctx) // what has been sampled is compared
 	}
 	if err != nil {
-		return nil, fmt.Errorf("shadow: %w", err)
+		err = fmt.Errorf("shadow: %w", err)
 	}
 	l, a, b := labelled.Load(), first.Load(), second.Load()
-	return &shadowed{s.Stats(), failed.Load(), l, a, b, l - a - b}, nil
+	return &shadowed{s.Stats(), failed.Load(), l, a, b, l - a - b}, err
 }

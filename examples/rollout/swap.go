@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/scalable-ai/patterns/ensemble/rollout"
 	"github.com/scalable-ai/patterns/examples/internal/stats"
 	"github.com/scalable-ai/patterns/examples/internal/term"
 )
@@ -21,6 +22,8 @@ const (
 	streamEvery = 50 // requests, one of which begins a stream
 	streamSize  = 5  // images in a stream
 )
+
+var versions = [2]string{"1", "2"} // the softmax regression and the small network
 
 // swapped is what was counted while an alias moved.
 type swapped struct {
@@ -40,12 +43,8 @@ func showSwap(ctx context.Context, o options, s *sets, m *models, w io.Writer) (
 		return err
 	}
 	r := &swapped{}
-	if err := r.run(ctx, o, s, m, f); err != nil {
-		defer func() { _, _ = fmt.Fprintln(w, "interrupted") }()
+	if err = r.run(ctx, o, s, m, f); err != nil {
 		err = fmt.Errorf("hot swaps: %w", err)
-		f.close(ctx, &err)
-		r.report(f, w)
-		return err
 	}
 	f.close(ctx, &err)
 	r.report(f, w)
@@ -53,7 +52,6 @@ func showSwap(ctx context.Context, o options, s *sets, m *models, w io.Writer) (
 }
 
 func (r *swapped) run(ctx context.Context, o options, s *sets, m *models, f *fleet) error {
-	versions := [2]string{"1", "2"}
 	for i, m := range []model{m.softmax, m.small} {
 		if err := f.register(versions[i], m, "trained at the start"); err != nil {
 			return err
@@ -64,9 +62,8 @@ func (r *swapped) run(ctx context.Context, o options, s *sets, m *models, f *fle
 	}
 	alias := f.registry.Alias(champion)
 	t := traffic{o, s.test, 1}
-	n := max(o.n/4, 100)
+	n := o.n / 2
 	latencies := make([]time.Duration, n)
-	var swap sync.Mutex // Deploy of a version that is being unloaded would be an error
 	count := func(a answer, err error) {
 		switch {
 		case err != nil:
@@ -79,15 +76,9 @@ func (r *swapped) run(ctx context.Context, o options, s *sets, m *models, f *fle
 	}
 	err := spread(ctx, o.callers, n, func(ctx context.Context, i int) error {
 		if k := n / (swaps + 1); i%k == 0 && i > 0 && i/k <= swaps {
-			swap.Lock()
-			defer swap.Unlock()
-			began := time.Now()
-			if _, err := f.registry.Deploy(ctx, champion, id(versions[i/k%2]), "hot swap"); err != nil {
+			if err := r.swap(ctx, f, alias); err != nil {
 				return err
 			}
-			r.mu.Lock()
-			r.tooks = append(r.tooks, time.Since(began))
-			r.mu.Unlock()
 		}
 		if i%streamEvery == 0 {
 			return r.stream(ctx, f, t, i, count)
@@ -109,6 +100,23 @@ func (r *swapped) run(ctx context.Context, o options, s *sets, m *models, f *fle
 	slices.Sort(r.latencies)
 	slices.Sort(r.tooks)
 	return err
+}
+
+// swap deploys the version that the alias does not point at, and returns when the other has been unloaded. One at a time: a version cannot be
+// loaded while it is unloaded.
+func (r *swapped) swap(ctx context.Context, f *fleet, alias *rollout.Alias[request, answer]) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next := id(versions[0])
+	if alias.ID() == next {
+		next = id(versions[1])
+	}
+	began := time.Now()
+	if _, err := f.registry.Deploy(ctx, champion, next, "hot swap"); err != nil {
+		return err
+	}
+	r.tooks = append(r.tooks, time.Since(began))
+	return nil
 }
 
 // stream asks for several images by one lease: all of them must be answered by the same version, wherever the alias points by then.
@@ -151,7 +159,7 @@ func (r *swapped) report(f *fleet, w io.Writer) {
 		{"  closed", fmt.Sprint(f.closed.Load())},
 		{"a swap, median: load, warm, move, drain, close", millis(stats.Percentile(r.tooks, 50))},
 		{"  the longest", millis(stats.Percentile(r.tooks, 100))},
-		{"a request, median", millis(stats.Percentile(r.latencies, 50))},
-		{"  99th percentile", millis(stats.Percentile(r.latencies, 99))},
+		{"a request, median", micros(stats.Percentile(r.latencies, 50))},
+		{"  99th percentile", micros(stats.Percentile(r.latencies, 99))},
 	}))
 }
