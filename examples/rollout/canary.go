@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -87,12 +88,15 @@ func (f *fleet) ramp(ctx context.Context, t traffic, limit float64) (*ramp, erro
 	r.canary = c
 	extra := t.o.n / 20
 	err = spread(ctx, t.o.callers, t.o.n+extra, func(ctx context.Context, i int) error {
-		now := f.log.now.Add(1)
-		if ended := r.endedAt.Load(); ended == 0 && i >= t.o.n || ended > 0 && now > ended+int64(extra) {
+		if ended := r.endedAt.Load(); ended == 0 && i >= t.o.n || ended > 0 && f.log.now.Load() >= ended+int64(extra) {
 			return errEnough
 		}
+		f.log.now.Add(1)
 		return r.serve(ctx, i)
 	})
+	if !r.ended.Load() {
+		err = errors.Join(err, c.RollBack("no more requests"))
+	}
 	return r, err
 }
 
@@ -101,30 +105,20 @@ func (r *ramp) serve(ctx context.Context, i int) error {
 	q := r.t.request(i)
 	ended := r.ended.Load()
 	a, err := r.canary.Do(ctx, q)
-	switch {
-	case ctx.Err() != nil:
-		return nil
-	case err != nil:
-		r.errors.Add(1)
-		return nil
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // and err is not the registry's
 	}
 	side := 0
 	if a.version == r.version {
 		side = 1
 	}
-	if ended {
+	switch {
+	case err != nil:
+		r.errors.Add(1)
+	case ended:
 		r.after[side].Add(1)
-		return nil
-	}
-	r.counts[side].answers.Add(1)
-	if a.digit != q.digit {
-		r.counts[side].wrong.Add(1)
-	}
-	if side == 1 {
-		r.saw[q.user].Store(true)
-		if q.labelled {
-			r.labels.add(label{i, a.digit != q.digit})
-		}
+	default:
+		r.count(q, a, side)
 	}
 	for _, l := range r.labels.due(i) {
 		x := 0.0
@@ -137,12 +131,25 @@ func (r *ramp) serve(ctx context.Context, i int) error {
 	}
 	if i%stepEvery == 0 {
 		r.read()
-		_, err = r.canary.Step(ctx)
+		if _, err := r.canary.Step(ctx); err != nil {
+			return err
+		}
 	}
-	if ctx.Err() != nil {
-		return nil
+	return nil
+}
+
+// count is of an answer in the ramp. What users will say to those of the challenger comes later.
+func (r *ramp) count(q request, a answer, side int) {
+	r.counts[side].answers.Add(1)
+	if a.digit != q.digit {
+		r.counts[side].wrong.Add(1)
 	}
-	return err
+	if side == 1 {
+		r.saw[q.user].Store(true)
+		if q.labelled {
+			r.labels.add(label{q.number, a.digit != q.digit})
+		}
+	}
 }
 
 func (f *fleet) canaryConfig(r *ramp, limit float64) rollout.CanaryConfig {

@@ -64,7 +64,12 @@ func id(version string) rollout.ID { return rollout.ID{Model: "digits", Version:
 
 // register makes a version of a model known.
 func (f *fleet) register(version string, m model, why string) error {
-	return f.registry.Register(id(version), rollout.Source[request, answer]{
+	return f.registry.Register(id(version), f.source(version, m), why)
+}
+
+// source makes models that notice when they are asked after they were closed.
+func (f *fleet) source(version string, m model) rollout.Source[request, answer] {
+	return rollout.Source[request, answer]{
 		Load: func(context.Context) (rollout.Model[request, answer], error) {
 			f.loaded.Add(1)
 			var closed atomic.Bool
@@ -88,7 +93,7 @@ func (f *fleet) register(version string, m model, why string) error {
 			_, err := do(ctx, request{image: f.warm})
 			return err
 		},
-	}, why)
+	}
 }
 
 // close unloads all, also when ctx has ended: nothing is under way any more.

@@ -73,20 +73,23 @@ func askPartial(ctx context.Context, o options, set *mnist.Set, m *models, hangs
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err != nil {
-			return nil // not answered
-		}
-		p.answered.Add(1)
-		if a.Partial() {
-			p.partial.Add(1)
-		}
-		if a.Value == set.Class(i) {
-			p.right.Add(1)
+		if err == nil {
+			p.count(a, set.Class(i))
 		}
 		return nil
 	})
 	slices.Sort(p.latencies)
 	return p, err
+}
+
+func (p *partials) count(a ensemble.Answer[int], right int) {
+	p.answered.Add(1)
+	if a.Partial() {
+		p.partial.Add(1)
+	}
+	if a.Value == right {
+		p.right.Add(1)
+	}
 }
 
 func micros(d time.Duration) string { return fmt.Sprintf("%.1f µs", float64(d)/1e3) }

@@ -108,7 +108,7 @@ func (s *shadowed) report(w io.Writer) {
 }
 
 func (r *ramp) report(limit float64, w io.Writer) {
-	over, ended := r.over()
+	over, _ := r.over()
 	rows := [][]string{{"step", "requests", "time", "to the new", "labelled", "wrong", "errors, wrong"}}
 	r.mu.Lock()
 	events := r.events
@@ -137,15 +137,13 @@ func (r *ramp) report(limit float64, w io.Writer) {
 		rows = append(rows, []string{percent(e.Share, 1), requests, took, fmt.Sprint(st.Samples), fmt.Sprint(labelled), mean, strings.Join(verdicts, ", ")})
 	}
 	_, _ = fmt.Fprintf(w, "As a canary: at most %s of the answers may be wrong\n\n%s\n", percent(limit, 1), term.Table(rows))
-	outcome := "not decided"
-	requests := "-"
-	if ended {
-		outcome = fmt.Sprintf("%v at a share of %s", over.Kind, percent(over.Share, 1))
-		requests = fmt.Sprint(over.request - r.began.Load())
+	outcome := fmt.Sprintf("%v at a share of %s", over.Kind, percent(over.Share, 1))
+	if over.Kind == rollout.CanaryRolledBack && over.Gate == "" {
+		outcome = "not decided, so " + outcome
 	}
 	_, _ = fmt.Fprint(w, term.Table([][]string{
 		{outcome, ""},
-		{"  after requests", requests},
+		{"  after requests", fmt.Sprint(over.request - r.began.Load())},
 		{"answers of the champion", fmt.Sprint(r.counts[0].answers.Load())},
 		{"  wrong", percent(r.counts[0].wrong.Load(), r.counts[0].answers.Load())},
 		{"answers of the challenger", fmt.Sprint(r.counts[1].answers.Load())},

@@ -44,7 +44,11 @@ func (f *fleet) shadow(ctx context.Context, t traffic) (*shadowed, error) {
 	defer s.Close()
 	err = spread(ctx, t.o.callers, max(t.o.n/4, 100), func(ctx context.Context, i int) error {
 		f.log.now.Add(1)
-		if _, err := s.Do(ctx, t.request(i)); err != nil && ctx.Err() == nil {
+		_, err := s.Do(ctx, t.request(i))
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
 			failed.Add(1)
 		}
 		return nil

@@ -87,7 +87,7 @@ func (r *swapped) run(ctx context.Context, o options, s *sets, m *models, f *fle
 		a, err := alias.Do(ctx, t.request(i))
 		latencies[i] = time.Since(began)
 		if ctx.Err() != nil {
-			return nil // the error is not the registry's
+			return context.Cause(ctx) // and err is not the registry's
 		}
 		count(a, err)
 		return nil
@@ -132,7 +132,7 @@ func (r *swapped) stream(ctx context.Context, f *fleet, t traffic, i int, count 
 	for range streamSize {
 		a, err := lease.Do(ctx, t.request(i))
 		if ctx.Err() != nil {
-			return nil
+			return context.Cause(ctx)
 		}
 		count(a, err)
 		mixed = mixed || err == nil && a.version != lease.ID().Version
