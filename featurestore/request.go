@@ -65,9 +65,9 @@ func (k *KeyColumn) part(row int) Key {
 		row = 0
 	}
 	switch {
-	case k.Ints != nil:
+	case len(k.Ints) > 0: // and not != nil: a slice that is empty may stand beside the one that counts
 		return Key{num: k.Ints[row]}
-	case k.Strs != nil:
+	case len(k.Strs) > 0:
 		return Key{str: k.Strs[row]}
 	}
 	return Key{str: string(k.Bytes[row])}
@@ -184,7 +184,7 @@ func (p *plan) keysFor(set *keySet, m *matched, keys []Key) []Key {
 		keys[0] = Key{}
 	case 1:
 		column := m.keys[set.keys[0]]
-		if column.Ints != nil {
+		if len(column.Ints) > 0 {
 			for i, id := range column.Ints {
 				keys[i] = Key{num: id}
 			}
