@@ -97,6 +97,7 @@ func (b *Binding[T]) Scan(result *Result, row int, to *T) error {
 	if row < 0 || row >= result.rows {
 		return fmt.Errorf("%w: row %d of a result with %d rows", ErrRequest, row, result.rows)
 	}
+	_ = *to // panics for nil, as the fields of a large struct would be at addresses that may be those of something else
 	p := unsafe.Pointer(to)
 	missing := -1
 	for i := range b.fields {

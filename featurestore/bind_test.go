@@ -296,3 +296,24 @@ func TestScanDoesNotAllocate(t *testing.T) {
 	assert.Zero(t, testing.AllocsPerRun(100, func() { _ = binding.Scan(result, 0, &n) }))
 	assert.Equal(t, numbers{30, 2.5, []float32{1, 2, 3}, "??", false, fs.Missing}, n)
 }
+
+func TestNilIsAPanicThatCanBeRecovered(t *testing.T) {
+	online, registry := newOnline(t, nil, service("profile:age"), nil)
+	type large struct {
+		_   [1 << 16]byte
+		ID  int64     `key:"user_id"`
+		At  time.Time `event:"time"`
+		Age int32     `feature:"profile:age"`
+	}
+	result, err := online.Get(t.Context(), "m", fs.Request{Keys: []fs.KeyColumn{fs.IntKeys("user_id", 1)}})
+	require.NoError(t, err)
+	reader, err := online.Reader("m", 0)
+	require.NoError(t, err)
+	binding, err := fs.Bind[large](reader)
+	require.NoError(t, err)
+	rows, err := fs.BindRow[large](view(t, registry, "profile"))
+	require.NoError(t, err)
+	assert.Panics(t, func() { _ = binding.Scan(result, 0, nil) })
+	assert.Panics(t, func() { _, _ = rows.Key(nil) })
+	assert.Panics(t, func() { _, _ = rows.Record(nil, time.Time{}) })
+}

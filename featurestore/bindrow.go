@@ -137,6 +137,7 @@ func (b *RowBinding[T]) Key(from *T) (Key, error) {
 	if len(b.keys) == 0 {
 		return Key{}, nil
 	}
+	_ = *from // see Scan
 	values := make([]any, len(b.keys))
 	for i, f := range b.keys {
 		v, err := f.get(unsafe.Pointer(from), f.offset)
@@ -152,6 +153,7 @@ func (b *RowBinding[T]) Key(from *T) (Key, error) {
 
 // Record is the record that from says, with this event time; with the zero time it is that of the field with the tag event:"time".
 func (b *RowBinding[T]) Record(from *T, event time.Time) (*Record, error) {
+	_ = *from // see Scan
 	p := unsafe.Pointer(from)
 	if event.IsZero() && len(b.event) == 1 {
 		event = getTime(p, b.event[0].offset)
