@@ -21,18 +21,23 @@ type Record struct {
 	vecs    []float32
 }
 
-// NewRecord is an empty record: none of its features has a value.
+// NewRecord is an empty record: none of its features has a value. It has no event time, and cannot be written, if that is the zero time, before the
+// year 1678 or after 2262, or the very moment at which 1970 began in UTC.
 func (s *Schema) NewRecord(event time.Time) *Record { return &s.NewRecords(event, 1)[0] }
 
-// NewRecords are n empty records, in few allocations.
+// NewRecords are n empty records, in few allocations. See NewRecord for the event time.
 func (s *Schema) NewRecords(event time.Time, n int) []Record {
 	words := (len(s.view.Features) + 63) / 64
 	sets, nums := make([]uint64, n*words), make([]uint64, n*s.nums)
 	strs, vecs := make([]string, n*s.strs), make([]float32, n*s.floats)
 	records := make([]Record, n)
+	ns := event.UnixNano()
+	if event.Before(firstTime) || event.After(lastTime) {
+		ns = noEventTime
+	}
 	for i := range records {
 		r := &records[i]
-		r.schema, r.event = s, event.UnixNano()
+		r.schema, r.event = s, ns
 		r.set = sets[i*words : (i+1)*words : (i+1)*words]
 		r.nums = nums[i*s.nums : (i+1)*s.nums : (i+1)*s.nums]
 		r.strs = strs[i*s.strs : (i+1)*s.strs : (i+1)*s.strs]
@@ -59,10 +64,16 @@ func (r *Record) Created() time.Time {
 	return time.Unix(0, r.created).UTC()
 }
 
-// SetCreated sets the created time; the zero time: not known.
+// SetCreated sets the created time; the zero time: not known. One before the year 1678 or after 2262 becomes the first or last that a record can have.
 func (r *Record) SetCreated(t time.Time) {
-	r.created = 0
-	if !t.IsZero() {
+	switch {
+	case t.IsZero():
+		r.created = 0
+	case t.Before(firstTime):
+		r.created = math.MinInt64
+	case t.After(lastTime):
+		r.created = math.MaxInt64
+	default:
 		r.created = t.UnixNano()
 	}
 }

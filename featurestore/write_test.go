@@ -183,3 +183,18 @@ func TestRecordOf(t *testing.T) {
 		assert.False(t, value.IsNull())
 	}
 }
+
+func TestTimesThatARecordCannotHave(t *testing.T) {
+	online, registry := newOnline(t, nil, service("profile:age"), nil)
+	profile := view(t, registry, "profile")
+	for _, year := range []int{1, 1600, 1677, 2263, 3000, 9999} {
+		at := time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)
+		outcomes, err := online.Write(t.Context(), "profile", []fs.Row{{Key: fs.IntKey(1), Record: profile.NewRecord(at)}})
+		require.ErrorIs(t, err, fs.ErrRow, "year %d", year)
+		assert.Equal(t, []fs.Outcome{fs.Invalid}, outcomes)
+		r := profile.NewRecord(time.Now())
+		r.SetCreated(at)
+		assert.Equal(t, year > 2000, r.Created().After(time.Now()), "year %d", year) // or a late row would be taken for an early one
+		assert.Equal(t, year == 1, r.Created().IsZero())
+	}
+}
