@@ -46,7 +46,7 @@ func (r *Reader) Do(ctx context.Context, req Request) (*Result, error) {
 // Read is Do into a result that was used before, whose memory it takes. With an error other than a *[PartialError] the result has no rows.
 func (r *Reader) Read(ctx context.Context, req Request, into *Result) error {
 	into.prepare(r)
-	into.rows = 0
+	into.empty()
 	err := r.read(ctx, &req, into)
 	r.counts.reads.Add(1)
 	switch {
@@ -54,7 +54,7 @@ func (r *Reader) Read(ctx context.Context, req Request, into *Result) error {
 	case isPartial(err):
 		r.counts.partial.Add(1)
 	default:
-		into.rows = 0
+		into.empty()
 		into.forgetRequest()
 		r.counts.failed.Add(1)
 	}
@@ -155,7 +155,7 @@ func (r *Reader) classify(view int, into *Result) (unread int, err error) {
 			}
 			l.Rows[i] = row
 		}
-		tally.aged(now - row.event)
+		tally.aged(now, row.event)
 		if ttl > 0 && row.event <= oldest {
 			states[i] = rowExpired
 			tally.expired++

@@ -373,3 +373,49 @@ func TestResultIsUsedAgain(t *testing.T) {
 	require.Error(t, reader.Read(t.Context(), fs.Request{}, &result))
 	assert.Zero(t, result.Rows())
 }
+
+func TestNoRowOfAnEarlierReadIsLeft(t *testing.T) {
+	defs := service("profile:age", "profile:vip", "stock:left", "o")
+	defs.Services[0].Request = []fs.Feature{{Name: "x", Kind: fs.Int64}}
+	defs.Services[0].Transforms = []fs.Transform{{Name: "t", Op: "one", Inputs: []string{"request:x"}, Outputs: []fs.Feature{{Name: "o", Kind: fs.Int64}}}}
+	online, registry := newOnline(t, nil, defs, map[string]fs.Op{"one": func(fs.Transform, []fs.Feature) (fs.Apply, error) {
+		return func(_, out []*fs.Column) error { out[0].Valid[0] = true; return nil }, nil
+	}})
+	put(t, online, view(t, registry, "profile"), time.Now(), []any{1}, "age", int32(30))
+	reader, err := online.Reader("m", 0)
+	require.NoError(t, err)
+	users, skus := fs.IntKeys("user_id", 1), fs.StringKeys("sku", "a")
+	full := fs.Request{Keys: []fs.KeyColumn{users, skus}, Fields: []fs.Column{fs.Int64Column("x", 1)}}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, again := range map[string]func(*fs.Result){
+		"no rows": func(r *fs.Result) {
+			none := fs.Request{Keys: []fs.KeyColumn{users, fs.StringKeys("sku")}, Fields: full.Fields}
+			require.NoError(t, reader.Read(t.Context(), none, r))
+		},
+		"a request that does not fit": func(r *fs.Result) { require.Error(t, reader.Read(t.Context(), fs.Request{}, r)) },
+		"cancelled":                   func(r *fs.Result) { require.Error(t, reader.Read(cancelled, full, r)) },
+	} {
+		var result fs.Result
+		require.NoError(t, reader.Read(t.Context(), full, &result))
+		require.EqualValues(t, 30, result.Value(0, 0).Int())
+		again(&result)
+		require.Zero(t, result.Rows())
+		for col := range result.Columns() {
+			assert.Panics(t, func() { result.Value(0, col) }, "%s: column %d", name, col)
+			assert.Panics(t, func() { result.Status(0, col) }, "%s: column %d", name, col)
+		}
+		assert.Panics(t, func() { result.EventTime(0, 0) }, name)
+	}
+}
+
+func TestAgesBeyondAnInt64(t *testing.T) {
+	online, registry := newOnline(t, nil, service("profile:age"), nil)
+	put(t, online, view(t, registry, "profile"), time.Unix(0, math.MinInt64+1), []any{1}, "age", int32(30))
+	result, err := online.Get(t.Context(), "m", fs.Request{Keys: []fs.KeyColumn{fs.IntKeys("user_id", 1)}})
+	require.NoError(t, err)
+	assert.Equal(t, fs.Expired, result.Status(0, 0))
+	stats := online.Stats().Views["profile"]
+	assert.Zero(t, stats.Future)
+	assert.EqualValues(t, math.MaxInt64, stats.MaxAge)
+}

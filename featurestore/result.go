@@ -153,6 +153,18 @@ func (r *Result) prepare(reader *Reader) {
 	}
 }
 
+// empty takes the rows away, so that none of an earlier read is taken for one of this.
+func (r *Result) empty() {
+	r.rows = 0
+	for i := range r.states {
+		r.states[i] = r.states[i][:0]
+	}
+	for i := range r.vars {
+		v := &r.vars[i]
+		v.Valid, v.absent = v.Valid[:0], v.absent[:0]
+	}
+}
+
 // forget lets go of the keys and of the store's records, so that a result that waits to be used again keeps none of them alive.
 func (r *Result) forget() {
 	for i := range r.lookups {

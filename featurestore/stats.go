@@ -66,10 +66,14 @@ type viewTally struct {
 	maxAge                                                int64
 }
 
-func (t *viewTally) aged(age int64) {
-	if age < 0 {
+func (t *viewTally) aged(now, event int64) {
+	if event > now {
 		t.future++
 		return
+	}
+	age := now - event
+	if age < 0 { // more than an int64 can tell
+		age = math.MaxInt64
 	}
 	t.ages += float64(age)
 	t.maxAge = max(t.maxAge, age)
