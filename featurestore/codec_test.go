@@ -167,3 +167,16 @@ func FuzzDecoder(f *testing.F) {
 		equalRecords(t, s, r, again)
 	})
 }
+
+func TestKeysThatNoEntityHas(t *testing.T) {
+	text := fs.Entity{Name: "e", JoinKeys: []fs.JoinKey{{Name: "k", Kind: fs.String}}}
+	number := fs.Entity{Name: "e", JoinKeys: []fs.JoinKey{{Name: "k", Kind: fs.Int64}}}
+	both, err := fs.DecodeKey(append(fs.IntKey(5).AppendKey(nil), "abc"...))
+	require.NoError(t, err)
+	for _, e := range []fs.Entity{text, number} {
+		_, err = e.Parts(nil, both)
+		assert.ErrorIs(t, err, fs.ErrKey)
+		_, err = e.Parts(nil, fs.Key{})
+		assert.NoError(t, err)
+	}
+}

@@ -91,7 +91,8 @@ func (j *JoinKey) part(value any) (Key, error) {
 func (e *Entity) Parts(dst []Value, k Key) ([]Value, error) {
 	if len(e.JoinKeys) == 1 {
 		kind := e.JoinKeys[0].Kind
-		if integer := kind == Int64 || kind == Int32; integer != (k.str == "") && (integer || k.num != 0) {
+		integer := kind == Int64 || kind == Int32
+		if integer && k.str != "" || !integer && k.num != 0 {
 			return dst, fmt.Errorf("%w: not one of entity %q", ErrKey, e.Name)
 		}
 		return append(dst, Value{kind: kind, num: uint64(k.num), str: k.str}), nil

@@ -247,7 +247,10 @@ func Load(from io.Reader, opts ...RegistryOption) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r, r.Apply(d)
+	if err := r.Apply(d); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // addEntity adds an entity or changes one.

@@ -181,15 +181,20 @@ func (v Value) MarshalJSON() ([]byte, error) {
 	return json.Marshal(jsonValue{v.kind, raw})
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
+// UnmarshalJSON reads what MarshalJSON writes. After an error the value is not to be used.
 func (v *Value) UnmarshalJSON(data []byte) error {
 	if bytes.Equal(bytes.TrimSpace(data), []byte("null")) {
 		*v = Value{}
 		return nil
 	}
 	var j jsonValue
-	if err := json.Unmarshal(data, &j); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&j); err != nil {
 		return err
+	}
+	if bytes.Equal(j.Value, []byte("null")) {
+		return fmt.Errorf("featurestore: value of type %v: null has no type", j.Kind)
 	}
 	var (
 		i   int64
@@ -215,8 +220,12 @@ func (v *Value) UnmarshalJSON(data []byte) error {
 		if len(text) > 0 && text[0] == '"' {
 			err = json.Unmarshal(j.Value, &text)
 		}
+		bits := 64
+		if j.Kind == Float32 {
+			bits = 32
+		}
 		if err == nil {
-			f, err = strconv.ParseFloat(text, 64)
+			f, err = strconv.ParseFloat(text, bits)
 		}
 		if j.Kind == Float64 {
 			*v = Float64Value(f)
@@ -233,8 +242,9 @@ func (v *Value) UnmarshalJSON(data []byte) error {
 		err = json.Unmarshal(j.Value, &raw)
 		*v = BytesValue(raw)
 	case Timestamp:
-		err = json.Unmarshal(j.Value, &t)
-		*v = TimestampValue(t)
+		if err = json.Unmarshal(j.Value, &t); err == nil {
+			*v, err = timestampOf(t)
+		}
 	case Vector:
 		err = json.Unmarshal(j.Value, &vec)
 		*v = VectorValue(vec)
