@@ -18,6 +18,21 @@ func NewColumn(f Feature, n int) *Column {
 	return c
 }
 
+// WithDefaults is the column with its feature's default in each row that has no value: c itself if there is no such row or no default, and else a copy. A default of
+// another kind than the column is an ErrDefinition.
+func (c *Column) WithDefaults() (*Column, error) {
+	v, err := c.convert(c.Default)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the default of %w", ErrDefinition, err)
+	}
+	if v.IsNull() || allTrue(c.Valid) {
+		return c, nil
+	}
+	to := c.clone(c.Feature)
+	to.setDefaults(&v)
+	return &to, nil
+}
+
 // Check looks whether the column has a kind, and the slice of its kind with as many elements as Valid asks for.
 func (c *Column) Check() error {
 	var have int

@@ -105,6 +105,7 @@ func fitQuantiles(t featurestore.Transform, in []*featurestore.Column) (any, err
 	for i := 1; i < p.Buckets; i++ {
 		p.Bounds = append(p.Bounds, quantile(xs, float64(i)/float64(p.Buckets)))
 	}
+	slices.Sort(p.Bounds) // rounding may put one past the next
 	p.Bounds = slices.Compact(p.Bounds)
 	return p, nil
 }
@@ -140,7 +141,7 @@ func hash(t featurestore.Transform, inputs []featurestore.Feature) (featurestore
 		for row := range out[0].Valid {
 			d.ResetWithSeed(p.Salt)
 			for _, c := range in {
-				if !c.Valid[row] {
+				if !c.Valid[row] || c.Floats != nil && math.IsNaN(c.Floats[row]) {
 					continue rows
 				}
 				encode(&d, c, row)

@@ -20,11 +20,19 @@ func elapsed(t featurestore.Transform, inputs []featurestore.Feature) (featurest
 	return func(in, out []*featurestore.Column) error {
 		for row := range out[0].Valid {
 			if in[0].Valid[row] && in[1].Valid[row] {
-				setFloat(out[0], row, time.Duration(in[1].Ints[row]-in[0].Ints[row]).Seconds())
+				setFloat(out[0], row, seconds(in[0].Ints[row], in[1].Ints[row]))
 			}
 		}
 		return nil
 	}, nil
+}
+
+// seconds is the time between two points in time that are given in nanoseconds. Three centuries do not fit an int64.
+func seconds(from, to int64) float64 {
+	if d := to - from; (d > 0) == (to > from) {
+		return time.Duration(d).Seconds()
+	}
+	return float64(to)/1e9 - float64(from)/1e9
 }
 
 func timestamps(t featurestore.Transform, inputs []featurestore.Feature) error {

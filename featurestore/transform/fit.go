@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/scalable-ai/patterns/featurestore"
 )
@@ -19,17 +20,21 @@ func Fitters() map[string]Fitter {
 	}
 }
 
-// fits reports whether the transform's parameters are all there, and so are left as they are.
-func fits(t featurestore.Transform) bool {
+// needs are the parameters that Fit computes. One that is missing must not be read as 0.
+var needs = map[string][]string{
+	"standardize": {"mean", "std"}, "minmax": {"min", "max"}, "robust": {"median", "iqr"}, "quantiles": {"bounds"}, "onehot": {"categories"}, "fill": {"value"},
+}
+
+// isFitted reports whether the transform's parameters are all there, and so are left as they are.
+func isFitted(t featurestore.Transform) bool {
 	var p map[string]json.RawMessage
-	if len(t.Params) == 0 || json.Unmarshal(t.Params, &p) != nil {
+	if len(t.Params) == 0 || json.Unmarshal(t.Params, &p) != nil || p == nil {
 		return false
 	}
-	switch t.Op {
-	case "quantiles":
-		return p["bounds"] != nil
-	case "fill":
-		return p["value"] != nil
+	for _, name := range needs[t.Op] {
+		if p[name] == nil || string(p[name]) == "null" {
+			return false
+		}
 	}
 	return true
 }
@@ -39,11 +44,17 @@ func fits(t featurestore.Transform) bool {
 // transforms, computed as a read computes them: the inputs of the model to be trained. Parameters that are there are left as they are, so that Fit on a fitted
 // service just computes the outputs.
 //
+// Defaults count as in a read: those of the outputs, of the fields of the service's request, and of a view's features if the columns' Features have them, as they
+// do when they are made by featurestore.NewColumn from the view's. The columns themselves are not changed.
+//
 // ops and fitters are those of this package, [Ops] and [Fitters], with any others added to them. The service itself is not changed.
 func Fit(s featurestore.Service, columns map[string]*featurestore.Column, ops map[string]featurestore.Op, fitters map[string]Fitter) (featurestore.Service, error) {
 	rows, err := length(columns)
 	if err != nil {
 		return featurestore.Service{}, err
+	}
+	if columns == nil {
+		return featurestore.Service{}, fmt.Errorf("%w: there are no columns", ErrTransform)
 	}
 	done := make([]featurestore.Transform, 0, len(s.Transforms))
 	for _, t := range s.Transforms {
@@ -53,15 +64,18 @@ func Fit(s featurestore.Service, columns map[string]*featurestore.Column, ops ma
 			if !ok {
 				return featurestore.Service{}, fail(t, "no column %q", name)
 			}
-			in[i], inputs[i] = c, c.Feature
+			if in[i], err = withDefaults(s, name, c); err != nil {
+				return featurestore.Service{}, fail(t, "column %q: %w", name, err)
+			}
+			inputs[i] = in[i].Feature
 		}
-		if fitter, ok := fitters[t.Op]; ok && !fits(t) {
+		if fitter := fitters[t.Op]; fitter != nil && !isFitted(t) {
 			if t, err = fit(t, in, inputs, fitter); err != nil {
 				return featurestore.Service{}, err
 			}
 		}
-		op, ok := ops[t.Op]
-		if !ok {
+		op := ops[t.Op]
+		if op == nil {
 			return featurestore.Service{}, fail(t, "there is no such operation")
 		}
 		apply, err := op(t, inputs)
@@ -73,18 +87,47 @@ func Fit(s featurestore.Service, columns map[string]*featurestore.Column, ops ma
 			if columns[f.Name] != nil {
 				return featurestore.Service{}, fail(t, "there is a column %q already", f.Name)
 			}
+			if !f.Kind.Valid() || f.Kind == featurestore.Vector && (f.Dim < 1 || f.Dim > featurestore.MaxDim) {
+				return featurestore.Service{}, fail(t, "output %q is of type %v with %d elements", f.Name, f.Kind, f.Dim)
+			}
 			out[i] = featurestore.NewColumn(f, rows)
+		}
+		if apply == nil {
+			return featurestore.Service{}, fail(t, "its operation gives no function")
 		}
 		if err := apply(in, out); err != nil {
 			return featurestore.Service{}, fail(t, "%w", err)
 		}
-		for _, c := range out {
-			columns[c.Name] = c
+		for i, f := range t.Outputs {
+			err := out[i].Check()
+			if err == nil && out[i].Len() != rows {
+				err = fmt.Errorf("%d rows, not %d", out[i].Len(), rows)
+			}
+			if err != nil {
+				return featurestore.Service{}, fail(t, "it has spoilt the output %q: %w", f.Name, err)
+			}
+			if columns[f.Name], err = out[i].WithDefaults(); err != nil {
+				return featurestore.Service{}, fail(t, "%w", err)
+			}
 		}
 		done = append(done, t)
 	}
 	s.Transforms = done
 	return s, nil
+}
+
+// withDefaults is a column as a transform of the service gets it in a read.
+func withDefaults(s featurestore.Service, name string, c *featurestore.Column) (*featurestore.Column, error) {
+	if field, ok := strings.CutPrefix(name, "request:"); ok && c.Default.IsNull() {
+		for _, f := range s.Request {
+			if f.Name == field {
+				with := *c
+				with.Default = f.Default
+				return with.WithDefaults()
+			}
+		}
+	}
+	return c.WithDefaults()
 }
 
 func fit(t featurestore.Transform, in []*featurestore.Column, inputs []featurestore.Feature, fitter Fitter) (featurestore.Transform, error) {
@@ -122,10 +165,13 @@ func length(columns map[string]*featurestore.Column) (int, error) {
 
 // fitted reads parameters that have to be there.
 func fitted(t featurestore.Transform, p any) error {
-	if len(t.Params) == 0 {
+	if err := params(t, p); err != nil {
+		return err
+	}
+	if !isFitted(t) {
 		return notFitted(t)
 	}
-	return params(t, p)
+	return nil
 }
 
 func notFitted(t featurestore.Transform) error {

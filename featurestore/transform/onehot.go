@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/scalable-ai/patterns/featurestore"
 )
@@ -15,11 +16,16 @@ type oneHotParams struct {
 
 // OneHot is a vector of size elements with a single 1: at the place of the value among the categories, or in the last element for any other value and for a missing
 // one. So there are size-1 categories at most. Without categories, it has to be fitted: it takes the most frequent of the training set, of equally frequent ones
-// those that sort first. The input is text, bytes, an integer (categories in decimal) or a bool ("true", "false").
+// those that sort first. The input is text, bytes (categories in valid UTF-8), an integer (categories in decimal) or a bool ("true", "false").
 func OneHot(output, input string, size int, categories ...string) featurestore.Transform {
 	var p any
 	if len(categories) > 0 {
 		p = oneHotParams{categories}
+	}
+	for _, c := range categories {
+		if !utf8.ValidString(c) {
+			p = map[string]string{"error": "a category is not valid UTF-8, and cannot be saved"} // the operation refuses it by this
+		}
 	}
 	return write("onehot", output, featurestore.Vector, size, []string{input}, p)
 }
@@ -86,6 +92,9 @@ func checkOneHot(t featurestore.Transform, inputs []featurestore.Feature) error 
 	if err := errors.Join(arity(t, inputs, 1, 1), output(t, featurestore.Vector)); err != nil {
 		return err
 	}
+	if dim := t.Outputs[0].Dim; dim < 1 {
+		return fail(t, "at least 1 element, not %d", dim)
+	}
 	switch inputs[0].Kind {
 	case featurestore.String, featurestore.Bytes, featurestore.Int64, featurestore.Int32, featurestore.Bool:
 		return nil
@@ -117,6 +126,9 @@ func fitOneHot(t featurestore.Transform, in []*featurestore.Column) (any, error)
 	slices.SortFunc(all, func(a, b counted) int { return cmp.Or(cmp.Compare(b.n, a.n), cmp.Compare(a.category, b.category)) })
 	p := oneHotParams{Categories: []string{}}
 	for _, c := range all[:min(len(all), t.Outputs[0].Dim-1)] {
+		if !utf8.ValidString(c.category) {
+			return nil, fail(t, "category %q is not valid UTF-8, and cannot be saved", c.category)
+		}
 		p.Categories = append(p.Categories, c.category)
 	}
 	return p, nil

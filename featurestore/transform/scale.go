@@ -72,8 +72,12 @@ func minMax(t featurestore.Transform, inputs []featurestore.Feature) (featuresto
 	if p.Min > p.Max {
 		return nil, fail(t, "the least value is above the greatest: %v, %v", p.Min, p.Max)
 	}
-	f := scaled(p.Min, p.Max-p.Min)
-	return ofOne(func(x float64) float64 { return min(max(f(x), 0), 1) }), nil
+	f := scaled(p.Min/2, p.Max/2-p.Min/2) // by halves, as the difference may be more than a float64 can be
+	if p.Max-p.Min <= math.MaxFloat64 {
+		f = scaled(p.Min, p.Max-p.Min)
+		return ofOne(func(x float64) float64 { return min(max(f(x), 0), 1) }), nil
+	}
+	return ofOne(func(x float64) float64 { return min(max(f(x/2), 0), 1) }), nil
 }
 
 func fitMinMax(t featurestore.Transform, in []*featurestore.Column) (any, error) {
