@@ -14,8 +14,10 @@
 // A write that fails, such as on a full disk, leaves the memory as it was, and its rows are Failed. They may be in the file all the same if the
 // failure was that of the last sync; then they are there after a restart, unless something newer was written in between.
 //
-// Each row has a checksum (CRC-32C). A row, or a page of the file, that is not what was written is an [ErrCorrupt] when its view is loaded, and nothing of that view is
-// served. A page of an index that was replaced by an older one of its own would not be noticed.
+// Each row has a checksum (CRC-32C), with that of its view and layout in it, and each view the number and the sum of those of its rows. Rows that are not what was
+// written, that are missing, or that are older ones are an [ErrCorrupt] when their view is loaded, and nothing of that view is served. Two kinds of damage are not
+// noticed in that way, as bbolt has no checksums of pages: of the file's two first pages the newer one, which bbolt passes over, so that the last commit is
+// undone; and a length or a reference inside of a page, with which bbolt may run out of memory or not come to an end.
 //
 // # How writes are grouped
 //

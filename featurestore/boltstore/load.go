@@ -49,26 +49,18 @@ func (s *Store) load(schema *featurestore.Schema) (*view, error) {
 		return v, nil
 	}
 	v := &view{bucket: bucketName(schema), layouts: map[string]uint32{}}
+	var loaded []featurestore.Key
 	err := guarded(func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
 			b := tx.Bucket(viewsBucket).Bucket(v.bucket)
 			if b == nil {
 				return nil
 			}
-			err := s.loadRows(v, schema, b)
-			if err != nil { // the rows before are of no use, and would be in the way of another try
-				_ = b.Bucket(rowsBucket).ForEach(func(k, _ []byte) error {
-					key, err := featurestore.DecodeKey(k)
-					if err == nil {
-						err = s.mem.Delete(context.Background(), schema, []featurestore.Key{key})
-					}
-					return err
-				})
-			}
-			return err
+			return s.loadRows(v, schema, b, &loaded)
 		})
 	})
-	if err != nil {
+	if err != nil { // the rows before are of no use, and would be in the way of another try
+		_ = s.mem.Delete(context.Background(), schema, loaded) // which does not fail without an end of its context
 		return nil, fmt.Errorf("view %q: %w", schema.Name(), err)
 	}
 	views := maps.Clone(*s.views.Load())
@@ -77,11 +69,12 @@ func (s *Store) load(schema *featurestore.Schema) (*view, error) {
 	return v, nil
 }
 
-func (s *Store) loadRows(v *view, schema *featurestore.Schema, b *bbolt.Bucket) error {
+func (s *Store) loadRows(v *view, schema *featurestore.Schema, b *bbolt.Bucket, loaded *[]featurestore.Key) error {
 	layouts := map[uint32][]byte{}
+	size := b.Tx().Size() // lengths beyond it are those of memory that may not be there
 	err := b.Bucket(layoutsBucket).ForEach(func(number, layout []byte) error {
-		if len(number) != 4 {
-			return fmt.Errorf("%w: a layout with the number %x", ErrCorrupt, number)
+		if len(number) != 4 || int64(len(layout)) > size {
+			return fmt.Errorf("%w: a layout with a number of %d bytes and a length of %d", ErrCorrupt, len(number), len(layout))
 		}
 		n := binary.LittleEndian.Uint32(number)
 		layouts[n] = layout
@@ -91,18 +84,30 @@ func (s *Store) loadRows(v *view, schema *featurestore.Schema, b *bbolt.Bucket) 
 	if err != nil {
 		return err
 	}
-	decoders := map[uint32]*featurestore.Decoder{}
+	decoders, origins := map[uint32]*featurestore.Decoder{}, map[uint32]uint32{}
 	now, rows, outcomes := time.Now(), make([]featurestore.Row, 1), make([]featurestore.Outcome, 1)
-	return b.Bucket(rowsBucket).ForEach(func(k, value []byte) error {
-		number, data, err := unseal(k, value)
+	var have entries
+	err = b.Bucket(rowsBucket).ForEach(func(k, value []byte) error {
+		if len(k) > MaxKey+binary.MaxVarintLen64 || int64(len(value)) > size {
+			return fmt.Errorf("%w: a row with a key of %d and a value of %d bytes", ErrCorrupt, len(k), len(value))
+		}
+		number, err := layoutNumber(value)
 		if err != nil {
 			return err
 		}
+		layout, ok := layouts[number]
+		if !ok {
+			return fmt.Errorf("%w: a row with a layout that is not there", ErrCorrupt)
+		}
 		if decoders[number] == nil {
-			layout, ok := layouts[number]
-			if !ok {
-				return fmt.Errorf("%w: a row with a layout that is not there", ErrCorrupt)
-			}
+			origins[number] = origin(v.bucket, string(layout))
+		}
+		sum, data, err := unseal(origins[number], k, value)
+		if err != nil {
+			return err
+		}
+		have.add(sum)
+		if decoders[number] == nil { // not before a row has shown that the layout is what was written
 			if decoders[number], err = schema.Decoder(layout); err != nil {
 				return err
 			}
@@ -119,9 +124,14 @@ func (s *Store) loadRows(v *view, schema *featurestore.Schema, b *bbolt.Bucket) 
 			s.evicted(memstore.Eviction{View: schema, Key: key, Expired: true})
 			return nil
 		}
+		*loaded = append(*loaded, key)
 		rows[0] = featurestore.Row{Key: key, Record: record}
 		return s.mem.Write(context.Background(), schema, rows, outcomes)
 	})
+	if err == nil && uint64(have) != b.Bucket(rowsBucket).Sequence() {
+		err = fmt.Errorf("%w: rows are missing, or not the newest", ErrCorrupt)
+	}
+	return err
 }
 
 // newLayout puts a layout into a view's bucket and returns its number.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 
 	"go.etcd.io/bbolt"
 
@@ -214,7 +215,7 @@ func (s *Store) store(changes map[rowID]change) error {
 				}
 				encoded = id.key.AppendKey(encoded[:0])
 				if c.value == nil {
-					if err := b.Bucket(rowsBucket).Delete(encoded); err != nil {
+					if err := deleteRow(b.Bucket(rowsBucket), encoded); err != nil {
 						return err
 					}
 					continue
@@ -230,8 +231,8 @@ func (s *Store) store(changes map[rowID]change) error {
 					}
 					fresh[of] = number
 				}
-				seal(encoded, c.value, number)
-				if err := b.Bucket(rowsBucket).Put(encoded, c.value); err != nil {
+				seal(origin(id.view.bucket, of.layout), encoded, c.value, number)
+				if err := putRow(b.Bucket(rowsBucket), encoded, c.value); err != nil {
 					return err
 				}
 				puts++
@@ -263,6 +264,11 @@ func rowsOf(tx *bbolt.Tx, v *view, create bool) (*bbolt.Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
+	known := entries(views.Sequence())
+	known.add(crc32.Checksum(v.bucket, castagnoli))
+	if err = views.SetSequence(uint64(known)); err != nil {
+		return nil, err
+	}
 	if _, err = b.CreateBucket(layoutsBucket); err != nil {
 		return nil, err
 	}
@@ -280,7 +286,7 @@ func (s *Store) deleteEvicted(tx *bbolt.Tx) error {
 		if b == nil {
 			continue
 		}
-		if err := b.Bucket(rowsBucket).Delete(e.Key.AppendKey(nil)); err != nil {
+		if err := deleteRow(b.Bucket(rowsBucket), e.Key.AppendKey(nil)); err != nil {
 			return err
 		}
 	}
