@@ -46,6 +46,11 @@ func Open(path string, cfg Config, views ...*featurestore.Schema) (*Store, error
 	if err != nil {
 		return nil, err
 	}
+	for i, schema := range views {
+		if schema == nil {
+			return nil, fmt.Errorf("boltstore: Open: view %d is nil", i)
+		}
+	}
 	s := &Store{turn: make(chan struct{}, 1), closing: make(chan struct{})}
 	s.mem, err = memstore.New(memstore.Config{MaxRows: cfg.MaxRows, MaxBytes: cfg.MaxBytes, Shards: cfg.Shards, OnEvict: s.evicted})
 	if err != nil {

@@ -120,7 +120,7 @@ func bucketName(schema *featurestore.Schema) []byte {
 
 // openFile opens or makes the file.
 func openFile(path string, cfg Config) (db *bbolt.DB, err error) {
-	_, statErr := os.Stat(path)
+	info, statErr := os.Stat(path)
 	var file *os.File
 	err = guarded(func() error {
 		db, err = bbolt.Open(path, 0o600, &bbolt.Options{
@@ -143,6 +143,8 @@ func openFile(path string, cfg Config) (db *bbolt.DB, err error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrVersionMismatch), errors.Is(err, bolterrors.ErrChecksum):
 		return nil, fmt.Errorf("%w: %s: %w", ErrCorrupt, path, err)
+	case err != nil && statErr == nil && info.Mode().IsRegular() && info.Size() > 0 && info.Size() < 2*int64(os.Getpagesize()):
+		return nil, fmt.Errorf("%w: %s: %w", ErrCorrupt, path, err) // bbolt has no name for that error
 	case err != nil:
 		return nil, fmt.Errorf("boltstore: %s: %w", path, err)
 	}
