@@ -2,6 +2,7 @@ package featurestore
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -87,6 +88,9 @@ func (r *Reader) read(ctx context.Context, req *Request, into *Result) error {
 	}
 	if len(p.views) > 0 {
 		if err := r.store.Read(ctx, into.lookups); err != nil {
+			if isPartial(err) { // of another reader, in the store: there is no result of this one
+				err = fmt.Errorf("featurestore: the store: %v", err) //nolint:errorlint // so that it is not taken for one
+			}
 			return err
 		}
 	}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"math"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 	"weak"
 
 	"github.com/stretchr/testify/assert"
@@ -231,6 +233,38 @@ func TestSpareResultKeepsNothingAlive(t *testing.T) {
 	require.NoError(t, online.Delete(t.Context(), "profile", []fs.Key{fs.IntKey(1)}))
 	runtime.GC() // once: a second would take the spare result too
 	assert.Nil(t, record.Value())
+}
+
+func TestAStoreWithAPartialErrorOfItsOwn(t *testing.T) {
+	store := &stub{Store: newMemory(t), read: func(context.Context, []fs.Lookup) error { return &fs.PartialError{Rows: 1} }}
+	online, _ := newOnline(t, store, service("profile:age"), nil)
+	result, err := online.Get(t.Context(), "m", fs.Request{Keys: []fs.KeyColumn{fs.IntKeys("user_id", 1)}})
+	require.Error(t, err)
+	var partial *fs.PartialError
+	assert.False(t, errors.As(err, &partial)) // there is a result beside one
+	assert.Nil(t, result)
+	assert.EqualValues(t, 1, online.Stats().Failed)
+}
+
+func TestSpareResultKeepsNoText(t *testing.T) {
+	defs := service("o")
+	defs.Services[0].Transforms = []fs.Transform{{Name: "t", Op: "none", Inputs: []string{"profile:country"}, Outputs: []fs.Feature{{Name: "o", Kind: fs.Int64}}}}
+	online, registry := newOnline(t, nil, defs, map[string]fs.Op{"none": func(fs.Transform, []fs.Feature) (fs.Apply, error) {
+		return func(_, _ []*fs.Column) error { return nil }, nil
+	}})
+	profile := view(t, registry, "profile")
+	text := strings.Repeat("x", 1000)
+	text1 := weak.Make(unsafe.StringData(text))
+	put(t, online, profile, time.Now(), []any{1}, "country", text)
+	text = ""
+	reader, err := online.Reader("m", 0)
+	require.NoError(t, err)
+	var m fs.Matrix
+	require.NoError(t, reader.Matrix(t.Context(), fs.Request{Keys: []fs.KeyColumn{fs.IntKeys("user_id", 1)}}, &m))
+	require.NoError(t, online.Delete(t.Context(), "profile", []fs.Key{fs.IntKey(1)}))
+	runtime.GC()
+	assert.Nil(t, text1.Value())
+	runtime.KeepAlive(reader)
 }
 
 func TestStoreFails(t *testing.T) {

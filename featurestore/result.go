@@ -174,6 +174,10 @@ func (r *Result) forget() {
 	for _, keys := range r.keys {
 		clear(keys)
 	}
+	for i := range r.vars {
+		strs := r.vars[i].Strs // which are not the caller's any more
+		clear(strs[:cap(strs)])
+	}
 	r.rows = 0 // the request's columns are forgotten by the read
 }
 
