@@ -180,3 +180,17 @@ func TestKeysThatNoEntityHas(t *testing.T) {
 		assert.NoError(t, err)
 	}
 }
+
+func TestKeysOutOfTheRangeOfInt32(t *testing.T) {
+	number, text := fs.JoinKey{Name: "n", Kind: fs.Int32}, fs.JoinKey{Name: "s", Kind: fs.String}
+	wide := fs.JoinKey{Name: "n", Kind: fs.Int64}
+	one, pair, widePair := fs.Entity{JoinKeys: []fs.JoinKey{number}}, fs.Entity{JoinKeys: []fs.JoinKey{number, text}}, fs.Entity{JoinKeys: []fs.JoinKey{wide, text}}
+	for n, want := range map[int64]error{math.MaxInt32: nil, math.MinInt32: nil, math.MaxInt32 + 1: fs.ErrKey, math.MinInt32 - 1: fs.ErrKey} {
+		_, err := one.Parts(nil, fs.IntKey(n))
+		require.ErrorIs(t, err, want)
+		key, err := widePair.Key(n, "x")
+		require.NoError(t, err)
+		_, err = pair.Parts(nil, key)
+		require.ErrorIs(t, err, want)
+	}
+}

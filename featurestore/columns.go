@@ -42,7 +42,7 @@ func StringColumn(name string, values ...string) Column {
 	return Column{Feature: Feature{Name: name, Kind: String}, Valid: allValid(len(values)), Strs: values}
 }
 
-// TimestampColumn is a column of kind Timestamp in which each row has a value.
+// TimestampColumn is a column of kind Timestamp in which each row has a value. Times outside of the years 1678 to 2262 wrap around: see time.Time.UnixNano.
 func TimestampColumn(name string, values ...time.Time) Column {
 	c := Column{Feature: Feature{Name: name, Kind: Timestamp}, Valid: allValid(len(values)), Ints: make([]int64, len(values))}
 	for i, v := range values {

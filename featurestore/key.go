@@ -92,7 +92,7 @@ func (e *Entity) Parts(dst []Value, k Key) ([]Value, error) {
 	if len(e.JoinKeys) == 1 {
 		kind := e.JoinKeys[0].Kind
 		integer := kind == Int64 || kind == Int32
-		if integer && k.str != "" || !integer && k.num != 0 {
+		if integer && k.str != "" || !integer && k.num != 0 || kind == Int32 && k.num != int64(int32(k.num)) {
 			return dst, fmt.Errorf("%w: not one of entity %q", ErrKey, e.Name)
 		}
 		return append(dst, Value{kind: kind, num: uint64(k.num), str: k.str}), nil
@@ -106,6 +106,9 @@ func (e *Entity) Parts(dst []Value, k Key) ([]Value, error) {
 			var num uint64
 			for i := range 8 {
 				num |= uint64(rest[i]) << (8 * i)
+			}
+			if n := int64(num); j.Kind == Int32 && n != int64(int32(n)) {
+				return dst, fmt.Errorf("%w: not one of entity %q: join key %q: %d is out of the range of int32", ErrKey, e.Name, j.Name, n)
 			}
 			dst, rest = append(dst, Value{kind: j.Kind, num: num}), rest[8:]
 			continue

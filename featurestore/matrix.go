@@ -4,7 +4,8 @@ import "context"
 
 // Matrix is a dense matrix of float32, row by row: what a model takes as its input. The columns are those of the service in its order; a
 // Vector takes as many as it has elements. A Bool is 0 or 1, a Timestamp is in seconds since 1970 (of which a float32 keeps about two
-// minutes: make an age of it in a transform), and an integer beyond 2^24 is rounded. The zero Matrix is ready to use, and can be used
+// minutes: make an age of it in a transform), an integer beyond 2^24 is rounded, and a Float64 beyond
+// the greatest float32 is an infinity. The zero Matrix is ready to use, and can be used
 // again and again: it keeps its memory.
 type Matrix struct {
 	Rows, Cols int

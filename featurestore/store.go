@@ -2,7 +2,8 @@ package featurestore
 
 import "context"
 
-// Store keeps the newest row of each entity and view. Package memstore keeps them in memory, package redisstore in Redis; package storetest checks
+// Store keeps the newest row of each entity and view. Package memstore keeps them in memory, package boltstore in a file as well, package redisstore in Redis;
+// package storetest checks
 // that a store does what is said here. All methods are safe for concurrent use.
 type Store interface {
 	// Read fills the lookups' Rows. A row that is not there is nil. The store may leave out rows whose TTL has passed, and may return them:

@@ -132,16 +132,10 @@ func latestEvent(maxFuture time.Duration) int64 {
 }
 
 func (c *rowCheck) row(row Row) (Row, error) {
-	entity := c.schema.Entity()
-	parts, err := entity.Parts(c.parts[:0], row.Key)
+	parts, err := c.schema.Entity().Parts(c.parts[:0], row.Key)
 	c.parts = parts
 	if err != nil {
 		return row, err
-	}
-	for i, part := range parts {
-		if part.kind == Int32 && (part.Int() < math.MinInt32 || part.Int() > math.MaxInt32) {
-			return row, fmt.Errorf("%w: entity %q: join key %q: %d is out of the range of int32", ErrKey, entity.Name, entity.JoinKeys[i].Name, part.Int())
-		}
 	}
 	r := row.Record
 	if r == nil {

@@ -24,5 +24,5 @@
 //
 // # Cost
 //
-// Operations run over whole columns, do not allocate, and keep nothing. All functions are safe for concurrent use.
+// Operations run over whole columns, do not allocate (but for those of Numeric, which make one small slice), and keep nothing. All functions are safe for concurrent use.
 package transform
