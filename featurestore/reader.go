@@ -50,6 +50,9 @@ func (r *Reader) Read(ctx context.Context, req Request, into *Result) error {
 	into.empty()
 	err := r.read(ctx, &req, into)
 	r.counts.reads.Add(1)
+	if err == nil || isPartial(err) {
+		r.counts.rows.Add(uint64(into.rows))
+	}
 	switch {
 	case err == nil:
 	case isPartial(err):
@@ -104,7 +107,6 @@ func (r *Reader) read(ctx context.Context, req *Request, into *Result) error {
 		failed += unread
 		readable += len(into.lookups[i].Keys) - unread
 	}
-	r.counts.rows.Add(int64(n))
 	into.rows = n
 	if failed > 0 && readable == 0 {
 		return nothingRead(into)
@@ -168,12 +170,12 @@ func (r *Reader) classify(view int, into *Result) (unread int, err error) {
 		tally.present++
 		if nulls := missingBits(row.set, v.need); nulls > 0 {
 			states[i] = rowPart
-			tally.nulls += int64(nulls)
+			tally.nulls += uint64(nulls)
 			continue
 		}
 		states[i] = rowFull
 	}
-	tally.unavailable = int64(unread)
+	tally.unavailable = uint64(unread)
 	r.views[view].add(&tally)
 	return unread, nil
 }

@@ -94,7 +94,7 @@ func TestTTLAtItsBoundary(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, result.EventTime(0, 0).Equal(at.Add(time.Minute)))
 		stats := online.Stats().Views["profile"]
-		assert.Equal(t, []int64{4, 3}, []int64{stats.Present, stats.Expired})
+		assert.Equal(t, []uint64{4, 3}, []uint64{stats.Present, stats.Expired})
 		assert.Equal(t, time.Hour, stats.MaxAge)
 		assert.InDelta(t, 2*(time.Hour-1).Seconds()+3*time.Hour.Seconds(), stats.AgeSeconds, 1e-3)
 	})
@@ -244,6 +244,10 @@ func TestAStoreWithAPartialErrorOfItsOwn(t *testing.T) {
 	assert.NotErrorAs(t, err, &partial) // there is a result beside one
 	assert.Nil(t, result)
 	assert.EqualValues(t, 1, online.Stats().Failed)
+	store.read = func(_ context.Context, lookups []fs.Lookup) error { lookups[0].Fail(0, errors.New("down")); return nil }
+	_, err = online.Get(t.Context(), "m", fs.Request{Keys: []fs.KeyColumn{fs.IntKeys("user_id", 1)}})
+	require.Error(t, err)
+	assert.Zero(t, online.Stats().Rows) // none was read
 }
 
 func TestSpareResultKeepsNoText(t *testing.T) {

@@ -10,30 +10,30 @@ import (
 
 // Stats counts what an [Online] has done since it was made.
 type Stats struct {
-	Reads   int64 // by Do, Read, Matrix and Get
-	Partial int64 // those with a *PartialError
-	Failed  int64 // those without a result
-	Rows    int64 // of requests that were read
+	Reads   uint64 // by Do, Read, Matrix and Get
+	Partial uint64 // those with a *PartialError
+	Failed  uint64 // those without a result
+	Rows    uint64 // of requests that were read
 
 	Views map[string]ViewStats
 }
 
 // ViewStats counts the rows of one view. A key that goes for all rows of a request counts once.
 type ViewStats struct {
-	Present     int64 // rows read
-	Missing     int64 // there was none
-	Expired     int64 // rows older than the TTL
-	Unavailable int64 // could not be read
-	Nulls       int64 // features that were wanted and had no value, in rows that are Present
+	Present     uint64 // rows read
+	Missing     uint64 // there was none
+	Expired     uint64 // rows older than the TTL
+	Unavailable uint64 // could not be read
+	Nulls       uint64 // features that were wanted and had no value, in rows that are Present
 
 	// AgeSeconds is the sum of the ages of the rows that are Present or Expired, and MaxAge the largest since the start. A row from the future counts as 0, and in
 	// Future.
 	AgeSeconds float64
 	MaxAge     time.Duration
-	Future     int64
+	Future     uint64
 
-	Written, Stale, Invalid, WriteFailed int64 // rows by the outcome of their write
-	Deleted                              int64 // keys for which Delete succeeded
+	Written, Stale, Invalid, WriteFailed uint64 // rows by the outcome of their write
+	Deleted                              uint64 // keys for which Delete succeeded
 }
 
 // MeanAge is the mean age of the rows that were read, 0 if there were none.
@@ -45,23 +45,23 @@ func (s ViewStats) MeanAge() time.Duration {
 }
 
 type counters struct {
-	reads, partial, failed, rows atomic.Int64
+	reads, partial, failed, rows atomic.Uint64
 
 	mu    sync.Mutex
 	views map[string]*viewCounters
 }
 
 type viewCounters struct {
-	present, missing, expired, unavailable, nulls, future atomic.Int64
+	present, missing, expired, unavailable, nulls, future atomic.Uint64
 	ageSeconds                                            atomic.Uint64 // the bits of a float64
 	maxAge                                                atomic.Int64
-	outcomes                                              [Failed + 1]atomic.Int64
-	deleted                                               atomic.Int64
+	outcomes                                              [Failed + 1]atomic.Uint64
+	deleted                                               atomic.Uint64
 }
 
 // viewTally is what one read counts before it is added.
 type viewTally struct {
-	present, missing, expired, unavailable, nulls, future int64
+	present, missing, expired, unavailable, nulls, future uint64
 	ages                                                  float64 // in nanoseconds
 	maxAge                                                int64
 }
@@ -82,8 +82,8 @@ func (t *viewTally) aged(now, event int64) {
 // add adds without a lock. Most numbers are 0 most of the time.
 func (c *viewCounters) add(t *viewTally) {
 	for _, n := range []struct {
-		to *atomic.Int64
-		n  int64
+		to *atomic.Uint64
+		n  uint64
 	}{
 		{&c.present, t.present}, {&c.missing, t.missing}, {&c.expired, t.expired}, {&c.unavailable, t.unavailable}, {&c.nulls, t.nulls},
 		{&c.future, t.future},

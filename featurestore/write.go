@@ -185,6 +185,6 @@ func (o *Online) Delete(ctx context.Context, view string, keys []Key) error {
 	if err := o.store.Delete(ctx, schema, keys); err != nil {
 		return err
 	}
-	o.counts.view(view).deleted.Add(int64(len(keys)))
+	o.counts.view(view).deleted.Add(uint64(len(keys)))
 	return nil
 }

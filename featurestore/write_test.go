@@ -61,7 +61,7 @@ func TestWriteKeepsTheGoodRows(t *testing.T) {
 		assert.EqualValues(t, 17, result.Value(2, 0).Int())
 		assert.EqualValues(t, 19, result.Value(3, 0).Int())
 		stats := online.Stats().Views["profile"]
-		assert.Equal(t, []int64{3, 1, 8, 0}, []int64{stats.Written, stats.Stale, stats.Invalid, stats.WriteFailed})
+		assert.Equal(t, []uint64{3, 1, 8, 0}, []uint64{stats.Written, stats.Stale, stats.Invalid, stats.WriteFailed})
 
 		require.NoError(t, online.Delete(t.Context(), "profile", []fs.Key{fs.IntKey(1)}))
 		require.ErrorIs(t, online.Delete(t.Context(), "profile", []fs.Key{fs.StringKey("a")}), fs.ErrKey)
