@@ -101,9 +101,6 @@ func compile(s Service, views map[string]*Schema, ops map[string]Op) (*plan, err
 			return nil, err
 		}
 	}
-	if len(c.columns) == 0 {
-		return nil, fmt.Errorf("%w: %s has no features", ErrDefinition, c.where)
-	}
 	for i := range c.views {
 		v := &c.views[i]
 		slices.Sort(v.features)
@@ -119,23 +116,10 @@ func compile(s Service, views map[string]*Schema, ops map[string]Op) (*plan, err
 	return &c.plan, nil
 }
 
-// column adds a column, or all of a view.
+// column adds a column. A "view:*" is not there any more: see expand.
 func (c *compiler) column(name string) error {
 	if view, feature, ok := strings.Cut(name, ":"); ok {
-		if feature != "*" {
-			return c.stored(name, view, feature)
-		}
-		schema, ok := c.defined[view]
-		if !ok {
-			return fmt.Errorf("%w: view %q, which %s reads", ErrNotFound, view, c.where)
-		}
-		for i := range schema.view.Features {
-			feature := schema.view.Features[i].Name
-			if err := c.stored(view+":"+feature, view, feature); err != nil {
-				return err
-			}
-		}
-		return nil
+		return c.stored(name, view, feature)
 	}
 	at, ok := c.varAt[name]
 	if !ok {

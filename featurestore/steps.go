@@ -27,12 +27,6 @@ func (c *compiler) transform(t *Transform, ops map[string]Op) error {
 		if err != nil {
 			return err
 		}
-		if strings.Contains(f.Name, ":") || f.Name == "" || !f.Kind.Valid() {
-			return fmt.Errorf("%w: %s: bad output %q of type %v", ErrDefinition, where, f.Name, f.Kind)
-		}
-		if _, twice := c.varAt[f.Name]; twice {
-			return fmt.Errorf("%w: %s: output %q is that of another transform too", ErrDefinition, where, f.Name)
-		}
 		s.out = append(s.out, c.variable(planVar{Feature: f, name: f.Name, view: varOutput}))
 	}
 	apply, err := op(*t, inputs)
