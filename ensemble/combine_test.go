@@ -266,3 +266,15 @@ func TestErrorOfTheCombiner(t *testing.T) {
 	assert.Len(t, a.Members, 2)
 	assert.Equal(t, uint64(1), e.Stats().Failed)
 }
+
+// The logarithm of the largest number, rounded up, is that of an infinity.
+func TestGeometricMeanIsBetweenTheNumbers(t *testing.T) {
+	for _, x := range []float64{0.3, 1e-320, 1e300, math.MaxFloat64} {
+		a, err := combine(t, ensemble.GeometricMean[float64](), nil, x, x, x)
+		require.NoError(t, err)
+		assert.InDelta(t, x, a.Value, 0)
+	}
+	a, err := combine(t, ensemble.GeometricMean[float32](), nil, math.MaxFloat32, math.MaxFloat32)
+	require.NoError(t, err)
+	assert.InDelta(t, float32(math.MaxFloat32), a.Value, 0)
+}

@@ -45,7 +45,7 @@ func (s statistic) of(x, w []float64) float64 {
 			}
 			sum += w[i] * math.Log(v)
 		}
-		return math.Exp(sum)
+		return min(max(math.Exp(sum), slices.Min(x)), slices.Max(x)) // it is between them but for rounding, which reaches infinity
 	case weightedMean:
 		return centre(x, w)
 	default:
