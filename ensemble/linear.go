@@ -65,8 +65,13 @@ func FitLinear(samples [][]float64, targets []float64, ridge float64) (Linear, e
 		y[i] = t - l.Intercept
 	}
 	var err error
-	l.Coefficients, err = leastSquares(columns, y)
-	return l, err
+	if l.Coefficients, err = leastSquares(columns, y); err != nil {
+		return Linear{}, err
+	}
+	if finiteVector(l.Coefficients) != nil {
+		return Linear{}, errors.New("ensemble: FitLinear: the outputs or the targets are too large or too small for the arithmetic: scale them")
+	}
+	return l, nil
 }
 
 // leastSquares minimises |A·w - y|² for a matrix given by columns, by Householder's QR decomposition (Golub and Van Loan, Matrix Computations, 5.3). It
@@ -84,9 +89,12 @@ func leastSquares(columns [][]float64, y []float64) ([]float64, error) {
 		}
 		diagonal[k] = norm
 		v[k] -= norm // v[k:] is the reflection's normal now
-		square := dot(v[k:], v[k:])
+		length := norm2(v[k:])
+		for i := k; i < len(v); i++ {
+			v[i] /= length // the square of the length could overflow, or be 0
+		}
 		for _, u := range append(columns[k+1:len(columns):len(columns)], y) {
-			s := 2 * dot(v[k:], u[k:]) / square
+			s := 2 * dot(v[k:], u[k:])
 			for i := k; i < len(u); i++ {
 				u[i] -= s * v[i]
 			}

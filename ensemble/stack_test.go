@@ -99,6 +99,30 @@ func TestFitLinear(t *testing.T) {
 	}
 }
 
+// Whatever the unit of the outputs, a fit is right or an error.
+func TestFitLinearScales(t *testing.T) {
+	_, samples := samplesOf(50, 3, 6)
+	targets := make([]float64, len(samples))
+	for i, x := range samples {
+		targets[i] = 1 + x[0] - 2*x[2]
+	}
+	for _, scale := range []float64{1e-300, 1e-200, 1e-9, 1e9, 1e200, 1e300} {
+		scaled := make([][]float64, len(samples))
+		for i, x := range samples {
+			for _, v := range x {
+				scaled[i] = append(scaled[i], v*scale)
+			}
+		}
+		l, err := ensemble.FitLinear(scaled, targets, 0)
+		require.NoError(t, err)
+		for i, x := range scaled {
+			assert.InDelta(t, targets[i], l.Predict(x), 1e-9, "scale %v", scale)
+		}
+	}
+	_, err := ensemble.FitLinear([][]float64{{0}, {1e-320}, {3e-320}}, []float64{-1e300, 0, 1e300}, 0)
+	require.ErrorContains(t, err, "scale them")
+}
+
 func TestFitLinearOfMembersAlike(t *testing.T) {
 	_, samples := samplesOf(50, 3, 2)
 	targets := make([]float64, len(samples))
