@@ -108,6 +108,10 @@ func TestProbabilities(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 0, a.Value)
 
+	a, err = combine(t, ensemble.SoftVote[float32](), nil, []float32{1.009, 0}, []float32{1.009, 0})
+	require.NoError(t, err)
+	assert.InDelta(t, 1, a.Agreement.Share, 0, "a share is not above 1")
+
 	p, err := combine(t, ensemble.LogPool[float64](), nil, []float64{0.8, 0.2, 0}, []float64{0.5, 0.4, 0.1})
 	require.NoError(t, err)
 	x, y := math.Sqrt(0.4), math.Sqrt(0.08)

@@ -132,6 +132,7 @@ func SoftVote[F Float]() Combiner[[]F, int] {
 			d := float64(votes[i].Value[winner]) - a.Share
 			a.Variance += votes[i].Weight * d * d
 		}
+		a.Share = min(a.Share, 1) // the sum of an answer may be a little more
 		return winner, a, nil
 	}}
 }
