@@ -38,7 +38,7 @@ func FitLogistic(samples [][][]float64, classes []int, penalty float64) (Logisti
 		l.Widths = append(l.Widths, len(outputs))
 	}
 	rows := make([][]float64, n)
-	highest := 0
+	highest, same := 0, true
 	for i, sample := range samples {
 		if len(sample) != len(l.Widths) || len(sample) == 0 {
 			return Logistic{}, fmt.Errorf("ensemble: FitLogistic: sample %d has %d members, sample 0 has %d", i, len(sample), len(l.Widths))
@@ -55,10 +55,10 @@ func FitLogistic(samples [][][]float64, classes []int, penalty float64) (Logisti
 		if classes[i] < 0 || classes[i] > 1<<20 {
 			return Logistic{}, fmt.Errorf("ensemble: FitLogistic: sample %d has the class %d", i, classes[i])
 		}
-		highest = max(highest, classes[i])
+		highest, same = max(highest, classes[i]), same && classes[i] == classes[0]
 	}
-	if highest == 0 {
-		return Logistic{}, errors.New("ensemble: FitLogistic: all samples are of class 0")
+	if same {
+		return Logistic{}, fmt.Errorf("ensemble: FitLogistic: all samples are of class %d", highest)
 	}
 	f := softmaxFit{rows: rows, classes: classes, k: highest + 1, d: len(rows[0]), penalty: penalty}
 	l.Means = make([]float64, f.d)

@@ -261,6 +261,7 @@ func TestFitLogisticRefuses(t *testing.T) {
 		{[]s{{{1}}, {{2}}}, []int{0, 1}, -1, "penalty"},
 		{[]s{{{1}}, {{2}}}, []int{0, 1}, nan, "penalty"},
 		{[]s{{{1}}, {{2}}}, []int{0, 0}, 0, "all samples are of class 0"},
+		{[]s{{{1}}, {{2}}}, []int{3, 3}, 0, "all samples are of class 3"},
 		{[]s{{{1}}, {{2}}}, []int{0, -1}, 0, "sample 1 has the class -1"},
 		{[]s{{{1}}, {{2}, {3}}}, []int{0, 1}, 0, "sample 1 has 2 members"},
 		{[]s{{{1}}, {{2, 3}}}, []int{0, 1}, 0, "sample 1, member 0: 2 outputs"},
