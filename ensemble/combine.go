@@ -29,7 +29,8 @@ type Combiner[In, Out any] struct {
 	// caller's goroutine with the caller's context; calls overlap.
 	Combine func(ctx context.Context, votes []Vote[In]) (Out, Agreement, error)
 
-	err error // of its parameters
+	err     error // of its parameters
+	members int   // that it is for; 0 is any number
 }
 
 // Agreement says how far the votes agree. Which fields are set depends on the combiner; the others are 0.

@@ -50,6 +50,9 @@ func New[Req, In, Out any](members []Member[Req, In], combiner Combiner[In, Out]
 	if combiner.err != nil {
 		return nil, combiner.err
 	}
+	if combiner.members > 0 && combiner.members != len(members) {
+		return nil, fmt.Errorf("ensemble: New: %d members, the meta-model is for %d", len(members), combiner.members)
+	}
 	if combiner.Combine == nil {
 		return nil, fmt.Errorf("ensemble: New: Combiner.Combine is nil")
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // Stack hands the numbers of the members, in their order, to a meta-model: stacked generalisation (Wolpert, Neural Networks 1992). members is how many the
-// ensemble has. fill has, for each, what stands for it when it is missing, such as its mean, or a NaN if meta knows what that means; if fill is nil an answer
+// ensemble has, another number is an error from [New]. fill has, for each, what stands for it when it is missing, such as its mean, or a NaN if meta knows what that means; if fill is nil an answer
 // with a member missing is an error, which under the policy All without Optional members cannot be. meta runs on the caller's goroutine with the caller's context and
 // may keep its slice. For a meta-model fitted from samples see [FitLinear] and [FitLogistic]. No Agreement.
 func Stack[F Float, Out any](members int, fill []float64, meta func(ctx context.Context, outputs []float64) (Out, error)) Combiner[F, Out] {
@@ -15,7 +15,7 @@ func Stack[F Float, Out any](members int, fill []float64, meta func(ctx context.
 		widths[i] = 1
 	}
 	l, err := newLayout(widths, fill, meta == nil)
-	return Combiner[F, Out]{err: err, Check: finite[F], Combine: func(ctx context.Context, votes []Vote[F]) (Out, Agreement, error) {
+	return Combiner[F, Out]{err: err, members: members, Check: finite[F], Combine: func(ctx context.Context, votes []Vote[F]) (Out, Agreement, error) {
 		x, err := l.blank(len(votes))
 		for i := 0; i < len(votes) && err == nil; i++ {
 			var at []float64
@@ -36,7 +36,7 @@ func Stack[F Float, Out any](members int, fill []float64, meta func(ctx context.
 // values as they have together.
 func VectorStack[F Float, Out any](widths []int, fill []float64, meta func(ctx context.Context, outputs []float64) (Out, error)) Combiner[[]F, Out] {
 	l, err := newLayout(widths, fill, meta == nil)
-	return Combiner[[]F, Out]{err: err, Check: finiteVector[F], Combine: func(ctx context.Context, votes []Vote[[]F]) (Out, Agreement, error) {
+	return Combiner[[]F, Out]{err: err, members: len(widths), Check: finiteVector[F], Combine: func(ctx context.Context, votes []Vote[[]F]) (Out, Agreement, error) {
 		x, err := l.blank(len(votes))
 		for i := 0; i < len(votes) && err == nil; i++ {
 			var at []float64

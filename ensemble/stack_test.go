@@ -36,7 +36,12 @@ func TestStack(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, map[float64]string{0: "second", 2: "first"}[fill], got)
 	}
-	_, err = combine(t, ensemble.Stack[float64](2, nil, meta), nil, 1, 2, 3)
+	// With fewer members than the meta-model is for it would take some for missing ones.
+	for _, n := range []int{1, 3} {
+		_, err = ensemble.New(answers(make([]float64, n)...), ensemble.Stack[float64](2, []float64{0, 0}, meta), ensemble.Config{})
+		require.ErrorContains(t, err, "the meta-model is for 2")
+	}
+	_, _, err = ensemble.Stack[float64](2, nil, meta).Combine(t.Context(), []ensemble.Vote[float64]{{}, {Member: 1}, {Member: 2, Name: "c"}})
 	require.ErrorIs(t, err, ensemble.ErrBadAnswer)
 	require.ErrorContains(t, err, `member "c"`)
 

@@ -37,28 +37,45 @@ var stakes = func() (s [bets]float64) {
 // wager is a gambler in a game that is fair or worse while the hypothesis holds, so that nobody can expect to get rich in it. It starts with 1, in equal parts on each stake. The
 // more it owns, the more there is against the hypothesis: by Ville's inequality the probability that a nonnegative supermartingale which starts at 1 ever reaches 1/alpha is at
 // most alpha. Ever: one may look after each sample.
+//
+// What is lost in a million rounds would have to be won back, so a gambler that is to see that something has changed must not stake everything at first: it has a purse, from which it puts a
+// little more on the stakes every refill rounds. The k-th time that is 1/(k·(k+1)) of what was in the purse at first, so that it never ends, and what comes late is not too little. Money in the purse
+// is owned too, which makes it the same kind of game.
 type wager struct {
-	parts [bets]float64
-	most  float64 // that it has owned so far; at least 1
+	parts   [bets]float64
+	purse   float64
+	rounds  int     // until the next refill
+	refills float64 // so far
+	most    float64 // that it has owned so far; at least 1
 }
 
-func newWager() wager {
-	w := wager{most: 1}
+const refill = 100
+
+func newWager(purse float64) wager {
+	w := wager{purse: purse, rounds: refill, most: 1}
 	for i := range w.parts {
-		w.parts[i] = 1.0 / bets
+		w.parts[i] = (1 - purse) / bets
 	}
 	return w
 }
 
 // bet plays a round. win is at least -1, and its mean is at most 0 while the hypothesis holds.
 func (w *wager) bet(win float64) {
-	sum := 0.0
+	more := 0.0
+	if w.rounds--; w.rounds == 0 && w.purse > 0 {
+		w.rounds = refill
+		w.refills++
+		more = w.purse / (w.refills + 1)
+		w.purse -= more
+		more /= bets
+	}
+	sum := w.purse
 	for i := range w.parts {
-		w.parts[i] *= 1 + stakes[i]*win
+		w.parts[i] = (w.parts[i] + more) * (1 + stakes[i]*win)
 		sum += w.parts[i]
 	}
 	if sum > 1e100 { // it has won: keep it from growing to infinity
-		w.parts = newWager().parts
+		w.parts = newWager(0).parts
 	}
 	w.most = max(w.most, sum)
 }
@@ -136,7 +153,7 @@ func NewMeanTest(cfg MeanTestConfig) (*MeanTest, error) {
 		return nil, err
 	}
 	return &MeanTest{
-		cfg: cfg, above: newWager(), below: newWager(),
+		cfg: cfg, above: newWager(purse), below: newWager(0),
 		upper: 1 / (cfg.Limit - cfg.Low), downer: 1 / (cfg.High - cfg.Limit),
 	}, nil
 }
