@@ -32,7 +32,8 @@
 //
 // Each [Gate] is a sequential test ([MeanTest]), which may be looked at after each sample: while the challenger is in order it fails with a probability of at most Alpha, over the whole ramp, however often one looks. An ordinary test that is
 // repeated as samples come is wrong several times as often as it says: in the package's simulation (TestPeekingDoesNotRaiseFalseAlarms) a z-test at 0.05 that is looked at after each of 5,000 samples gives a false alarm
-// in 40% of the runs, the gate in 2%. The price is a larger number of samples. With the default Alpha, these are the means in the simulation (TestPower, TestPowerOfDifferences):
+// in 40% of the runs, the gate in 2%. The price is a larger number of samples. However long
+// the challenger has been in order, it takes few samples to find that it is so no more (TestMeanTestAfterALongGoodTime). With the default Alpha, these are the means in the simulation (TestPower, TestPowerOfDifferences):
 //
 //	limit                    challenger    verdict    samples of the challenger
 //	Max 0.01                 0             pass         728

@@ -344,5 +344,5 @@ func ExampleMeanTest() {
 		test.Add(failed)
 	}
 	fmt.Printf("%v after %d samples, mean %.3f\n", test.Verdict(), test.Samples(), test.Mean())
-	// Output: fail after 80 samples, mean 0.100
+	// Output: fail after 90 samples, mean 0.100
 }

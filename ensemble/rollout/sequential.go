@@ -1,6 +1,9 @@
 package rollout
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Verdict is what is known so far.
 type Verdict uint8
@@ -49,7 +52,10 @@ type wager struct {
 	most    float64 // that it has owned so far; at least 1
 }
 
-const refill = 100
+const (
+	refill = 100
+	purse  = 0.2 // of the gambler who looks for what is bad
+)
 
 func newWager(purse float64) wager {
 	w := wager{purse: purse, rounds: refill, most: 1}
@@ -117,6 +123,8 @@ func (c MeanTestConfig) withDefaults() (MeanTestConfig, error) {
 		return c, fmt.Errorf("rollout: MeanTestConfig.Low %v and High %v are no range", c.Low, c.High)
 	case !(c.Limit > c.Low && c.Limit < c.High):
 		return c, fmt.Errorf("rollout: MeanTestConfig.Limit %v is not between %v and %v", c.Limit, c.Low, c.High)
+	case math.IsInf(1/(c.Limit-c.Low), 0) || math.IsInf(1/(c.High-c.Limit), 0):
+		return c, fmt.Errorf("rollout: MeanTestConfig.Limit %v is too close to %v or %v", c.Limit, c.Low, c.High)
 	case !(c.Alpha > 0 && c.Alpha < 1):
 		return c, fmt.Errorf("rollout: MeanTestConfig.Alpha must be between 0 and 1: %v", c.Alpha)
 	case !(c.Beta > 0 && c.Beta < 1):
@@ -136,7 +144,7 @@ func (c MeanTestConfig) withDefaults() (MeanTestConfig, error) {
 // 1/Alpha times what it began with, and passes when the second has 1/Beta times. No distribution is assumed, nor that samples are independent: it is enough that each has a mean of
 // at most Limit given those before (at least Limit, for the bound of Beta).
 //
-// Fail is final. A test that has passed may still fail if the samples get worse. Not safe for concurrent use.
+// Fail is final. A test that has passed may still fail if the samples get worse, and soon, however many good ones there were before: what it takes grows with their logarithm. Not safe for concurrent use.
 type MeanTest struct {
 	cfg           MeanTestConfig
 	above, below  wager

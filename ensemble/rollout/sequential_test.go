@@ -151,11 +151,83 @@ func TestPowerOfDifferences(t *testing.T) {
 	}
 }
 
-// By hand: stakes 0.95, 1/2, 1/4, ..., 1/1024 in equal parts, limit 1/2, so that a 1 wins the stake and a 0 loses it.
+// What was good for long, and then is not, is found as soon as if it had been good for a short time.
+func TestMeanTestAfterALongGoodTime(t *testing.T) {
+	for _, c := range []struct {
+		limit, bad float64
+		atMost     int // samples
+	}{{0.01, 1, 20}, {0.5, 1, 60}, {0.05, 0.5, 60}, {0.5, 0.9, 200}} {
+		for _, good := range []int{1000, 1_000_000} {
+			test, err := rollout.NewMeanTest(rollout.MeanTestConfig{Limit: c.limit})
+			require.NoError(t, err)
+			for range good {
+				test.Add(0)
+			}
+			require.Equal(t, rollout.Pass, test.Verdict())
+			rng := rand.New(rand.NewPCG(5, 6))
+			n := 0
+			for ; n <= c.atMost && test.Verdict() == rollout.Pass; n++ {
+				test.Add(coin(rng, c.bad))
+			}
+			t.Logf("limit %v, %d good samples, then mean %v: fails after %d more", c.limit, good, c.bad, n)
+			require.LessOrEqual(t, n, c.atMost)
+		}
+	}
+}
+
+// Nulls other than a coin at the limit: samples that depend on the past, extremes that are rare, and a long time well below the limit.
+func TestFalseAlarmsOfOtherNulls(t *testing.T) {
+	skipUnderRace(t)
+	const alpha = 0.05
+	for name, null := range map[string]func() func(*rand.Rand) float64{
+		"never": func() func(*rand.Rand) float64 { return func(*rand.Rand) float64 { return 0 } },
+		"alternates between surely at the limit and a coin": func() func(*rand.Rand) float64 {
+			n := 0
+			return func(rng *rand.Rand) float64 {
+				if n++; n%2 == 0 {
+					return 0.1
+				}
+				return coin(rng, 0.1)
+			}
+		},
+		"rises to the limit": func() func(*rand.Rand) float64 {
+			n := 0.0
+			return func(rng *rand.Rand) float64 { n++; return coin(rng, min(n/2500, 1)*0.1) }
+		},
+		"bolder after a loss": func() func(*rand.Rand) float64 {
+			p := 0.1
+			return func(rng *rand.Rand) float64 {
+				x := 0.1 * coin(rng, p) / p
+				if p = 0.1; x > 0 {
+					p = 0.9
+				}
+				return x
+			}
+		},
+	} {
+		rng := rand.New(rand.NewPCG(7, 8))
+		failed, repeats := 0.0, 1000.0
+		for range int(repeats) {
+			test, err := rollout.NewMeanTest(rollout.MeanTestConfig{Limit: 0.1, Alpha: alpha})
+			require.NoError(t, err)
+			sample := null()
+			for range 5000 {
+				if test.Add(sample(rng)) == rollout.Fail {
+					failed++
+					break
+				}
+			}
+		}
+		t.Logf("%s: false alarms %.4f", name, failed/repeats)
+		require.LessOrEqual(t, failed/repeats, alpha, name)
+	}
+}
+
+// By hand: stakes 0.95, 1/2, 1/4, ..., 1/1024 in equal parts of 0.8, 0.2 being in the purse, limit 1/2, so that a 1 wins the stake and a 0 loses it.
 func TestMeanTestByHand(t *testing.T) {
 	test, err := rollout.NewMeanTest(rollout.MeanTestConfig{Limit: 0.5})
 	require.NoError(t, err)
-	stakes := 0.95 + 1 - 1.0/1024
+	stakes := 0.8 * (0.95 + 1 - 1.0/1024)
 	test.Add(1)
 	fail, pass := test.PValues()
 	require.InDelta(t, 1/(1+stakes/11), fail, 1e-12)
@@ -193,7 +265,7 @@ func TestMeanTestEdges(t *testing.T) {
 
 	for _, cfg := range []rollout.MeanTestConfig{
 		{}, {Limit: 1}, {Limit: -0.1}, {Limit: math.NaN()}, {Limit: 0.1, Alpha: 1}, {Limit: 0.1, Alpha: -1}, {Limit: 0.1, Alpha: math.NaN()},
-		{Limit: 0.1, Beta: 2}, {Limit: 0.1, MinSamples: -1}, {Limit: 0.1, Low: 1, High: 0}, {Limit: 0.1, High: math.Inf(1)},
+		{Limit: 0.1, Beta: 2}, {Limit: 0.1, MinSamples: -1}, {Limit: 0.1, Low: 1, High: 0}, {Limit: 1e-310}, {Limit: 0.1, High: math.Inf(1)},
 	} {
 		_, err := rollout.NewMeanTest(cfg)
 		require.Error(t, err, "%+v", cfg)
