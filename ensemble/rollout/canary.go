@@ -165,14 +165,15 @@ func (c *Canary[Req, Resp]) Do(ctx context.Context, req Req) (resp Resp, err err
 	returned := false
 	defer func() {
 		o := outcome{arm: a, keyed: keyed, took: time.Since(began), failed: true}
+		defer func() { c.record(p.stage, o) }() // also if c.failure panics
 		if returned {
 			o.cancelled = err != nil && errors.Is(ctx.Err(), context.Canceled)
-			o.failed = err != nil
-			if c.failure != nil && !o.cancelled {
+			if c.failure == nil || o.cancelled {
+				o.failed = err != nil
+			} else {
 				o.failed = c.failure(req, resp, err)
 			}
 		}
-		c.record(p.stage, o)
 	}()
 	resp, err = c.arms[a](ctx, req)
 	returned = true

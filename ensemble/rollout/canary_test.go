@@ -303,6 +303,17 @@ func TestCanaryPanicGoexitAndFailure(t *testing.T) {
 	require.EqualValues(t, 4, c.Stats().Challenger.Requests)
 }
 
+// What cannot be judged has failed: otherwise answers that break WithFailure would be no samples, and never roll back.
+func TestPanicOfWithFailureIsAFailure(t *testing.T) {
+	c := newCanary(t, constant(1), constant(2), rollout.CanaryConfig{Steps: []rollout.Step{{Share: 1}}, Gates: []rollout.Gate{{Metric: rollout.Errors, Max: 0.5}}},
+		rollout.WithFailure(func(int, int, error) bool { panic(errBoom) }))
+	for range 100 {
+		require.PanicsWithValue(t, errBoom, func() { _, _ = c.Do(t.Context(), 0) })
+	}
+	require.Equal(t, rollout.ArmStats{Requests: 100, Failures: 100}, c.Stats().Challenger)
+	require.Equal(t, rollout.RolledBack, c.Stats().Phase)
+}
+
 // What has begun in a former step does not count in the present one.
 func TestSamplesOfAFormerStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

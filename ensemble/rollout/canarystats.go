@@ -27,7 +27,7 @@ func WithKey[Req any](key func(context.Context, Req) string) CanaryOption[Req] {
 }
 
 // WithFailure says what counts as a failure for the metric Errors. It runs on the caller's goroutine, outside locks, for both arms. Default: err is not nil. Whatever it says, a
-// request that its caller has cancelled is no sample (one whose deadline has passed is), and one that panics has failed.
+// request that its caller has cancelled is no sample (one whose deadline has passed is), and one that panics has failed, as has one for which this panics, which goes to the caller.
 func WithFailure[Req, Resp any](failed func(Req, Resp, error) bool) CanaryOption[Req] {
 	return func(o *canaryOptions[Req]) error {
 		if failed == nil {
