@@ -9,6 +9,9 @@ import (
 // DefaultGrace is the default of Config.Grace.
 const DefaultGrace = 10 * time.Millisecond
 
+// forever can be added to the time since an ensemble was made, which the largest time.Duration, that some write for "no bound", cannot.
+const forever = time.Duration(1 << 62)
+
 // Policy says which members have to answer, and which are waited for.
 type Policy uint8
 
@@ -104,6 +107,7 @@ func (c Config) withDefaults(members int) (Config, error) {
 	if c.Grace == 0 {
 		c.Grace = DefaultGrace
 	}
+	c.Deadline, c.MemberTimeout = min(c.Deadline, forever), min(c.MemberTimeout, forever)
 	return c, nil
 }
 
@@ -158,7 +162,7 @@ func checkMembers[Req, Resp any](given []Member[Req, Resp], cfg Config) ([]Membe
 		}
 		names[m.Name] = true
 		largest = max(largest, m.Weight)
-		if m.Timeout == 0 {
+		if m.Timeout = min(m.Timeout, forever); m.Timeout == 0 {
 			m.Timeout = cfg.MemberTimeout
 		}
 		if cfg.Policy == All && !m.Optional {

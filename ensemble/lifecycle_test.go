@@ -3,6 +3,7 @@ package ensemble_test
 import (
 	"context"
 	"errors"
+	"math"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -268,6 +269,21 @@ func TestTimedOutMembersReturnLater(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		assert.Zero(t, e.Stats().Abandoned)
+	})
+}
+
+// The largest duration is no bound, also beside members that have one, and after the ensemble has been there for a while.
+func TestLargestDurations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := of(after(30*ms, 1), after(time.Hour, 2))
+		m[0].Timeout, m[1].Timeout = math.MaxInt64, 10*ms
+		e := newMean(t, ensemble.Config{Policy: ensemble.Partial, Quorum: 1, Deadline: math.MaxInt64, Grace: math.MaxInt64}, m...)
+		for range 3 {
+			a, err := e.Ask(t.Context(), 0)
+			require.NoError(t, err)
+			assert.Equal(t, []ensemble.Status{ensemble.Answered, ensemble.TimedOut}, statuses(a))
+			time.Sleep(time.Hour)
+		}
 	})
 }
 
