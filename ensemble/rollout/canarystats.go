@@ -105,8 +105,8 @@ type CanaryStats struct {
 
 	// Over all ramps.
 	Champion, Challenger ArmStats
-	Anonymous            uint64 // requests without a key
-	Ineligible           uint64 // requests outside the range of the namespace; in no arm
+	Anonymous            uint64 // requests without a key that were in an arm
+	Ineligible           uint64 // requests in no arm: outside the range of the namespace, or without a key where there is one
 	Promotions           uint64
 	RollBacks            uint64
 }

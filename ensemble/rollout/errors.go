@@ -91,7 +91,7 @@ func (e *LifeCycleError) Unwrap() error { return e.Err }
 type DrainError struct {
 	ID     ID
 	Leases uint64 // that are still held
-	Err    error  // why the caller gave up: the cause of its context
+	Err    error  // why the caller gave up: the cause of its context; from Load, which does not wait, ErrNotReady
 }
 
 // Error names the version and how many hold it.

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/scalable-ai/patterns/ensemble/rollout"
@@ -203,7 +204,7 @@ func TestShadowPrimaryAndSampling(t *testing.T) {
 		cancel(errBoom)
 		_, err = s.Do(ended, 1)
 		require.ErrorIs(t, err, errBoom)
-		s.Close()
+		require.NoError(t, s.Close())
 		require.Zero(t, s.Stats().Run, "only what has an answer is shadowed")
 	})
 }
@@ -225,11 +226,11 @@ func TestShadowShutdownAndClose(t *testing.T) {
 		require.ErrorIs(t, s.Shutdown(ctx), context.DeadlineExceeded)
 		var wg sync.WaitGroup
 		for range 2 {
-			wg.Go(s.Close)
+			wg.Go(func() { assert.NoError(t, s.Close()) })
 		}
 		wg.Wait()
 		require.Equal(t, context.Canceled, <-cause)
-		s.Close()
+		require.NoError(t, s.Close())
 		require.NoError(t, s.Shutdown(ctx), "it is done, even if the time is up")
 		require.Equal(t, rollout.ShadowStats{Calls: 5, Sampled: 5, Dropped: 4, Run: 1, Failed: 1}, s.Stats())
 		got, err := s.Do(t.Context(), 1)
@@ -252,10 +253,10 @@ func TestShadowConcurrently(t *testing.T) {
 				}
 			})
 		}
-		wg.Go(s.Close)
+		wg.Go(func() { assert.NoError(t, s.Close()) })
 		wg.Go(func() { _ = s.Shutdown(t.Context()) })
 		wg.Wait()
-		s.Close()
+		require.NoError(t, s.Close())
 		st := s.Stats()
 		require.EqualValues(t, 800, st.Run+st.Dropped)
 		require.Equal(t, st.Run, st.Agree)

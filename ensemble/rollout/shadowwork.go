@@ -159,8 +159,8 @@ func (s *Shadow[Req, Resp]) Shutdown(ctx context.Context) error {
 }
 
 // Close takes no more requests for the shadow, drops those that wait, ends the contexts of those that run, and waits for these, which may be long if they ignore that. Do goes on to
-// answer. Called from inside the shadow it waits for ever.
-func (s *Shadow[Req, Resp]) Close() {
+// answer. It always returns nil. Called from inside the shadow it waits for ever.
+func (s *Shadow[Req, Resp]) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	s.count.dropped.Add(uint64(s.queued))
@@ -169,4 +169,5 @@ func (s *Shadow[Req, Resp]) Close() {
 	s.mu.Unlock()
 	s.end()
 	<-s.idle
+	return nil
 }
