@@ -68,20 +68,14 @@ func middle(x []float64) float64 {
 	return m
 }
 
-// centre is the weighted mean.
+// centre is the weighted mean. (A running mean would lose a small share of a number that is much larger than the others.)
 func centre(x, w []float64) float64 {
-	m, sum := 0.0, 0.0
+	m, low, high := 0.0, x[0], x[0]
 	for i, v := range x {
-		sum += w[i]
-		m += (v - m) * (w[i] / sum)
+		m += v * w[i]
+		low, high = min(low, v), max(high, v)
 	}
-	if m-m != 0 {
-		m = 0
-		for i, v := range x {
-			m += v * w[i]
-		}
-	}
-	return m
+	return min(max(m, low), high) // it is between them but for rounding; where all are equal it is what they are
 }
 
 // variance is that of x about its mean, by the weights if the statistic has some.
