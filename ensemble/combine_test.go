@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -66,6 +68,9 @@ func TestScalars(t *testing.T) {
 			assert.InDelta(t, c.variance, a.Agreement.Variance, 1e-9, name)
 		}
 	}
+	much, err := combine(t, ensemble.WeightedMean[float64](), []float64{1e-18, 1}, 1e20, 1)
+	require.NoError(t, err)
+	assert.InDelta(t, 101, much.Value, 1e-9, "a small share of much")
 	three, err := combine(t, ensemble.Median[float32](), nil, 3, 1, 2)
 	require.NoError(t, err)
 	assert.InDelta(t, float32(2), three.Value, 0)
@@ -111,6 +116,10 @@ func TestProbabilities(t *testing.T) {
 	a, err = combine(t, ensemble.SoftVote[float32](), nil, []float32{1.009, 0}, []float32{1.009, 0})
 	require.NoError(t, err)
 	assert.InDelta(t, 1, a.Agreement.Share, 0, "a share is not above 1")
+	b, err := combine(t, ensemble.SoftVote[float64](), nil, []float64{0.496, 0.496}, []float64{0.496, 0.496})
+	require.NoError(t, err)
+	assert.InDelta(t, 0.5, b.Agreement.Share, 1e-12)
+	assert.InDelta(t, math.Ln2, b.Agreement.Entropy, 1e-12, "equal probabilities, whatever their sum")
 
 	p, err := combine(t, ensemble.LogPool[float64](), nil, []float64{0.8, 0.2, 0}, []float64{0.5, 0.4, 0.1})
 	require.NoError(t, err)
@@ -281,4 +290,57 @@ func TestGeometricMeanIsBetweenTheNumbers(t *testing.T) {
 	a, err := combine(t, ensemble.GeometricMean[float32](), nil, math.MaxFloat32, math.MaxFloat32)
 	require.NoError(t, err)
 	assert.InDelta(t, float32(math.MaxFloat32), a.Value, 0)
+}
+
+// Whatever the answers and the weights, an agreement is in its range, and a mean between the numbers.
+func TestAgreementIsInRange(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	inRange := func(name string, a ensemble.Agreement, kinds int) {
+		assert.True(t, a.Share >= 0 && a.Share <= 1 && a.Entropy >= 0 && a.Entropy <= math.Log(float64(kinds))+1e-9 && a.Variance >= 0, "%s: %+v", name, a)
+	}
+	for range 500 {
+		n, classes := 1+random.IntN(20), 1+random.IntN(5)
+		weights, numbers, labels := make([]float64, n), make([]float64, n), make([]int, n)
+		pools, rankings := make([][]float32, n), make([][]int, n)
+		for i := range n {
+			weights[i] = math.Exp(20 * random.NormFloat64())
+			numbers[i] = min(math.Exp(300*random.NormFloat64()), math.MaxFloat64)
+			labels[i], rankings[i] = random.IntN(4), random.Perm(8)[:random.IntN(9)]
+			p, sum := make([]float32, classes), float32(0)
+			for j := range p {
+				p[j] = random.Float32()
+				sum += p[j]
+			}
+			for j := range p {
+				p[j] *= (0.992 + 0.016*random.Float32()) / sum
+			}
+			pools[i] = p
+		}
+		majority, err := combine(t, ensemble.MajorityVote[int](), weights, labels...)
+		require.NoError(t, err)
+		inRange("MajorityVote", majority.Agreement, 4)
+		weighted, err := combine(t, ensemble.WeightedVote[int](), weights, labels...)
+		require.NoError(t, err)
+		inRange("WeightedVote", weighted.Agreement, 4)
+		soft, err := combine(t, ensemble.SoftVote[float32](), weights, pools...)
+		require.NoError(t, err)
+		inRange("SoftVote", soft.Agreement, classes)
+		pool, err := combine(t, ensemble.LogPool[float32](), weights, pools...)
+		require.NoError(t, err)
+		inRange("LogPool", pool.Agreement, classes)
+		for _, c := range []ensemble.Combiner[[]int, []ensemble.Ranked[int]]{ensemble.Borda[int](), ensemble.ReciprocalRank[int](0)} {
+			ranked, err := combine(t, c, weights, rankings...)
+			require.NoError(t, err)
+			inRange("ranks", ranked.Agreement, 8)
+		}
+		for name, c := range map[string]ensemble.Combiner[float64, float64]{
+			"Mean": ensemble.Mean[float64](), "WeightedMean": ensemble.WeightedMean[float64](), "Median": ensemble.Median[float64](),
+			"TrimmedMean": ensemble.TrimmedMean[float64](random.Float64() / 2), "GeometricMean": ensemble.GeometricMean[float64](),
+		} {
+			got, err := combine(t, c, weights, numbers...)
+			require.NoError(t, err)
+			assert.True(t, got.Value >= slices.Min(numbers)*(1-1e-12) && got.Value <= slices.Max(numbers)*(1+1e-12), "%s of %v: %v", name, numbers, got.Value)
+			inRange(name, got.Agreement, 1)
+		}
+	}
 }

@@ -109,14 +109,14 @@ func LogPool[F Float]() Combiner[[]F, []F] {
 
 // SoftVote is the class, by index, with the highest mean probability, by the weights of the members; of equals, the first. Each answer
 // must be class probabilities: not negative, with a sum of 1 up to 0.01 (logits are a bad answer). For the mean probabilities themselves
-// use [VectorWeightedMean]. Agreement: Share, the mean probability of the winner, Entropy of the mean, Variance of the winner's probability.
+// use [VectorWeightedMean]. Agreement: Share, the mean probability of the winner, and Entropy of the mean, both scaled to the sum 1, Variance of the winner's probability.
 func SoftVote[F Float]() Combiner[[]F, int] {
 	return Combiner[[]F, int]{Check: probabilities[F], Combine: func(_ context.Context, votes []Vote[[]F]) (int, Agreement, error) {
 		n, err := sameLength(votes)
 		if err != nil {
 			return 0, Agreement{}, err
 		}
-		winner := -1
+		winner, sum := -1, 0.0
 		var a Agreement
 		for j := range n {
 			p := 0.0
@@ -126,13 +126,17 @@ func SoftVote[F Float]() Combiner[[]F, int] {
 			if winner < 0 || p > a.Share && !near(p, a.Share) {
 				winner, a.Share = j, p
 			}
-			a.Entropy += surprise(p)
+			if p > 0 {
+				sum += p
+				a.Entropy -= p * math.Log(p)
+			}
 		}
 		for i := range votes {
 			d := float64(votes[i].Value[winner]) - a.Share
 			a.Variance += votes[i].Weight * d * d
 		}
-		a.Share = min(a.Share, 1) // the sum of an answer may be a little more
+		// Share and Entropy are those of p/sum.
+		a.Share, a.Entropy = a.Share/sum, max(a.Entropy/sum+math.Log(sum), 0)
 		return winner, a, nil
 	}}
 }
