@@ -153,6 +153,7 @@ func TestPowerOfDifferences(t *testing.T) {
 
 // What was good for long, and then is not, is found as soon as if it had been good for a short time.
 func TestMeanTestAfterALongGoodTime(t *testing.T) {
+	skipUnderRace(t)
 	for _, c := range []struct {
 		limit, bad float64
 		atMost     int // samples
