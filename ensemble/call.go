@@ -33,7 +33,7 @@ type call[Req, In, Out any] struct {
 	ended    int         // members that have answered, failed or timed out
 	decided  atomic.Bool // slots do not change any more, but for gone; set with the lock held
 	good     bool        // there are enough answers
-	byTime   bool        // decided by a deadline
+	byTime   bool        // decided by a deadline, or by the end of the caller's context
 	waiting  bool        // the caller is about to wait for wake, or does
 	released bool        // by the caller
 }

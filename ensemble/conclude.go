@@ -7,7 +7,7 @@ func (c *call[Req, In, Out]) conclude() (value Out, agreement Agreement, err err
 	answered := false
 	defer func() { c.tally(answered) }() // also if Combine panics
 	if !c.good {
-		if c.parent.Err() != nil {
+		if c.gaveUp() {
 			return value, agreement, context.Cause(c.parent)
 		}
 		return value, agreement, c.failure()
@@ -30,6 +30,9 @@ func (c *call[Req, In, Out]) conclude() (value Out, agreement Agreement, err err
 	answered = true
 	return result, agreement, nil
 }
+
+// gaveUp says whether it was the caller's context that ended the call without an answer, and not a failure before, while the members that it had cancelled were waited for.
+func (c *call[Req, In, Out]) gaveUp() bool { return !c.good && c.byTime && c.parent.Err() != nil }
 
 // failure says why there is no answer.
 func (c *call[Req, In, Out]) failure() error {
@@ -63,7 +66,7 @@ func (c *call[Req, In, Out]) outcome(i int) Outcome {
 			}
 		case Cancelled, NotCalled:
 			o.Err = ErrNotNeeded
-			if !c.good && c.parent.Err() != nil {
+			if c.gaveUp() {
 				o.Err = context.Cause(c.parent)
 			}
 		}

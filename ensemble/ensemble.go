@@ -92,7 +92,8 @@ func New[Req, In, Out any](members []Member[Req, In], combiner Combiner[In, Out]
 // Do asks the members and returns their combined answer.
 //
 // If too few have answered, or not the required ones, the error is a *[QuorumError]. If ctx is cancelled, or its deadline is reached and what is there does
-// not suffice, Do returns context.Cause(ctx) at once, whatever the members do; if ctx has ended before, no member has been called. An error of
+// not suffice, Do returns context.Cause(ctx) at once, whatever the members do; but a call that had failed before, and only waits for the members that it has
+// cancelled, says why it has failed. If ctx has ended before, no member has been called. An error of
 // the combiner is returned as it is. A panic of the combiner goes on to the caller, one of a member is a *[PanicError] in that member's error.
 func (e *Ensemble[Req, In, Out]) Do(ctx context.Context, req Req) (Out, error) {
 	if ctx.Err() != nil {

@@ -107,6 +107,23 @@ func TestLosersHaveReturned(t *testing.T) {
 	}
 }
 
+// The caller's context that ends while the cancelled members are waited for does not hide why the call had failed.
+func TestContextEndsDuringGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newMean(t, ensemble.Config{Grace: time.Second}, of(fails(5*ms), deaf(100*ms, 1))...)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*ms)
+		defer cancel()
+		began := time.Now()
+		a, err := e.Ask(ctx, 0)
+		require.ErrorIs(t, err, errModel)
+		assert.Equal(t, 50*ms, time.Since(began))
+		assert.Equal(t, []ensemble.Status{ensemble.Failed, ensemble.Cancelled}, statuses(a))
+		require.ErrorIs(t, a.Members[1].Err, ensemble.ErrNotNeeded)
+		assert.EqualValues(t, 1, e.Stats().Failed)
+		time.Sleep(time.Second)
+	})
+}
+
 // A member that ignores its context holds a decided call no longer than Grace, the deadline or the caller's context; it is counted until it returns.
 func TestDeafLosers(t *testing.T) {
 	for _, c := range []struct {

@@ -21,7 +21,7 @@ type Logistic struct {
 
 // FitLogistic fits a multinomial logistic regression: samples[i][m] are the outputs of member m for sample i (its class probabilities, or one number), classes[i] is
 // the right class, from 0. It minimises the cross-entropy summed over the samples plus penalty/2·Σ Weights², Bias being free. penalty 0 is
-// DefaultPenalty. The number of classes is the highest that occurs, and one. As for [FitLinear], take samples that the members were not trained on.
+// DefaultPenalty. The number of classes is the highest that occurs, and one; if only one occurs it is an error. As for [FitLinear], take samples that the members were not trained on.
 func FitLogistic(samples [][][]float64, classes []int, penalty float64) (Logistic, error) {
 	n := len(samples)
 	if n == 0 || n != len(classes) {

@@ -66,7 +66,7 @@ func (c *call[Req, In, Out]) tally(answered bool) {
 		st.Answered++
 	case answered:
 		st.Partial++
-	case !c.good && c.parent.Err() != nil:
+	case c.gaveUp():
 		st.GaveUp++
 	default:
 		st.Failed++
