@@ -43,6 +43,9 @@ type plan struct {
 const passedWhy = "all gates have passed"
 
 // NewCanary begins a ramp.
+//
+// If challengerDo is that of an alias, the alias must point at a version for as long as the canary is used: a request that Do has sent to the challenger may ask for the
+// alias after the ramp has been rolled back. Point it at the champion then, and not at none.
 func NewCanary[Req, Resp any](championDo, challengerDo Func[Req, Resp], cfg CanaryConfig, opts ...CanaryOption[Req]) (*Canary[Req, Resp], error) {
 	if championDo == nil || challengerDo == nil {
 		return nil, fmt.Errorf("rollout: NewCanary: nil function")

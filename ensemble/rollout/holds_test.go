@@ -9,7 +9,7 @@ import (
 
 // TestDrainMissesNone is about the moment of sealing: many rounds, each with goroutines that come and go without a pause.
 func TestDrainMissesNone(t *testing.T) {
-	const rounds = 20_000
+	const rounds = 10_000
 	for range rounds {
 		h := newHolds()
 		var closed atomic.Bool

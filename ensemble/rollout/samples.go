@@ -98,6 +98,9 @@ func (c *Canary[Req, Resp]) Agreed(agree bool) {
 }
 
 // Observe is a sample, from 0, good, to 1, bad, of the challenger for the gate of this name, whose metric must be Observed. It is ignored when no ramp runs.
+//
+// It counts for the step of now, whenever the request was: a label that comes late is as good for the same challenger. After Restart with another one do not
+// hand in what is about the one before.
 func (c *Canary[Req, Resp]) Observe(gate string, x float64) error {
 	c.mu.Lock()
 	s := c.stage

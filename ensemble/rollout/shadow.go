@@ -24,7 +24,8 @@ type ShadowConfig struct {
 	// Concurrency is how many shadows run at a time. One that ignores the end of its context keeps its place until it returns. Default: DefaultShadowConcurrency.
 	Concurrency int
 
-	// MaxQueue is how many more may wait. When the queue is full, requests are dropped: they have been answered, only the shadow does not see them. Default: DefaultShadowQueue.
+	// MaxQueue is how many more may wait. When the queue is full, requests are dropped: they have been answered, only the shadow does not see them. Requests that come in bursts, as
+	// from callers that never pause, need room for a burst. Default: DefaultShadowQueue.
 	MaxQueue int
 
 	// Timeout is how long a shadow has, from its own beginning, before its context ends. Default: DefaultShadowTimeout.
