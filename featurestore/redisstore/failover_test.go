@@ -216,7 +216,7 @@ func TestStaleRowsAreConfirmedToo(t *testing.T) {
 	schema := view(t, "v", 0, number)
 	careful := on(t, redisstore.Config{Replicas: 1, ReplicaTimeout: 100 * time.Millisecond}, s.Master.Addr)
 	rows, outcomes := []fs.Row{row(t, schema, fs.IntKey(1), at(1, 0))}, make([]fs.Outcome, 1)
-	require.NoError(t, careful.Write(t.Context(), schema, rows, outcomes))
+	require.True(t, redistest.Poll(10*time.Second, func() bool { return careful.Write(t.Context(), schema, rows, outcomes) == nil }))
 	s.Replica.Pause(t)
 	newer := []fs.Row{row(t, schema, fs.IntKey(1), at(2, 0))}
 	assert.Equal(t, []fs.Outcome{fs.Written}, write(t, on(t, redisstore.Config{}, s.Master.Addr), schema, newer...))

@@ -37,14 +37,18 @@ func TestKeysAreFeasts(t *testing.T) {
 		want    string
 	}{
 		"int32":      {"test", fs.Entity{Name: "e", JoinKeys: []fs.JoinKey{{Name: "entity", Kind: fs.Int32}}}, []any{1}, "0100000002000000 06000000656e74697479 03000000 04000000 01000000 74657374"},
-		"int64":      {"", driver, []any{1001}, "0100000002000000 09000000 6472697665725f6964 04000000 08000000 e903000000000000"},
-		"negative":   {"", driver, []any{-1}, "0100000002000000 09000000 6472697665725f6964 04000000 08000000 ffffffffffffffff"},
+		"int64":      {"p", driver, []any{1001}, "0100000002000000 09000000 6472697665725f6964 04000000 08000000 e903000000000000 70"},
+		"negative":   {"p", driver, []any{-1}, "0100000002000000 09000000 6472697665725f6964 04000000 08000000 ffffffffffffffff 70"},
 		"several":    {"p", pair, []any{"bob", []byte{0xff}, 7}, "03000000 02000000 01000000 61 02000000 04000000 6974656d 02000000 04000000 75736572 04000000 08000000 0700000000000000 01000000 01000000 ff 02000000 03000000 626f62 70"},
 		"entityless": {"p", fs.Entity{}, nil, "01000000 02000000 0a000000 5f5f64756d6d795f6964 02000000 00000000 70"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server.Do(t, "FLUSHALL")
-			schema := define(t, c.project, []fs.Entity{c.entity}, fs.View{Name: "v", Entity: c.entity.Name, Features: []fs.Feature{{Name: "x", Kind: fs.Int64}}})[0]
+			var entities []fs.Entity
+			if c.entity.Name != "" {
+				entities = append(entities, c.entity)
+			}
+			schema := define(t, c.project, entities, fs.View{Name: "v", Entity: c.entity.Name, Features: []fs.Feature{{Name: "x", Kind: fs.Int64}}})[0]
 			key, err := schema.Entity().Key(c.key...)
 			require.NoError(t, err)
 			assert.Equal(t, []fs.Outcome{fs.Written}, write(t, store, schema, row(t, schema, key, at(1, 0), fs.Int64Value(0))))

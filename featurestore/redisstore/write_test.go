@@ -125,7 +125,7 @@ func TestARowReplacesItsView(t *testing.T) {
 	store, server := open(t, redisstore.Config{})
 	var features []fs.Feature
 	for i := range 9001 {
-		features = append(features, fs.Feature{Name: strconv.Itoa(i), Kind: fs.Int32})
+		features = append(features, fs.Feature{Name: "f" + strconv.Itoa(i), Kind: fs.Int32})
 	}
 	schemas := define(t, "p", []fs.Entity{driver}, fs.View{Name: "wide", Entity: "driver", Features: features}, fs.View{Name: "w", Entity: "driver", Features: allKinds})
 	wide, w := schemas[0], schemas[1]
