@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -104,13 +106,23 @@ func (in *Ingest) SendAck(ctx context.Context, row Row, ack func(error)) error {
 
 func (in *Ingest) send(ctx context.Context, source *Source, position int64, ack func(error), rows ...Row) error {
 	if ctx.Err() != nil {
+		in.countRejected(len(rows))
 		return context.Cause(ctx)
 	}
+	copied := false
 	for i := range rows {
-		if err := in.check(&rows[i]); err != nil {
+		row, err := in.check(rows[i])
+		if err != nil {
 			in.countRejected(len(rows))
 			return err
 		}
+		if row.Record == rows[i].Record {
+			continue
+		}
+		if !copied {
+			rows, copied = slices.Clone(rows), true // they are the caller's
+		}
+		rows[i] = row
 	}
 	if err := in.acquire(ctx, len(rows)); err != nil {
 		in.countRejected(len(rows))
@@ -134,7 +146,7 @@ func (in *Ingest) send(ctx context.Context, source *Source, position int64, ack 
 	for i := range rows {
 		late = in.accept(&rows[i], source, position, ack, now, late)
 	}
-	if in.fresh.n >= in.cfg.MaxBatch || in.wakeAt == 0 || now+in.cfg.MaxAge < in.wakeAt {
+	if in.fresh.n >= in.cfg.MaxBatch || in.wakeAt == 0 || after(now, in.cfg.MaxAge) < in.wakeAt {
 		in.dispatch(now)
 	}
 	if late != nil {
@@ -148,15 +160,15 @@ func (in *Ingest) send(ctx context.Context, source *Source, position int64, ack 
 }
 
 // check looks at what can be seen without the store. A record of another version of the view is converted.
-func (in *Ingest) check(row *Row) (err error) {
+func (in *Ingest) check(row Row) (Row, error) {
 	c, _ := in.checks.Get().(*rowCheck)
 	if c == nil {
 		c = &rowCheck{schema: in.schema, maxFuture: in.cfg.MaxFuture}
 	}
 	c.latest = latestEvent(in.cfg.MaxFuture)
-	*row, err = c.row(*row)
+	row, err := c.row(row)
 	in.checks.Put(c)
-	return err
+	return row, err
 }
 
 func (in *Ingest) countRejected(n int) {
@@ -188,6 +200,14 @@ func (in *Ingest) acquire(ctx context.Context, n int) error {
 	return nil
 }
 
+// after is the time d after now, or the last one that there is: a d may be meant to be for ever.
+func after(now, d time.Duration) time.Duration {
+	if d > math.MaxInt64-now {
+		return math.MaxInt64
+	}
+	return now + d
+}
+
 // accept makes a row an item. It is called with in.mu held. Late items that must not be stored are linked to late and not queued.
 func (in *Ingest) accept(row *Row, source *Source, position int64, ack func(error), now time.Duration, late *item) *item {
 	it := in.free
@@ -198,7 +218,7 @@ func (in *Ingest) accept(row *Row, source *Source, position int64, ack func(erro
 		it.link = nil
 	}
 	in.seq++
-	it.row, it.seq, it.due, it.ack = *row, in.seq, now+in.cfg.MaxAge, ack
+	it.row, it.seq, it.due, it.ack = *row, in.seq, after(now, in.cfg.MaxAge), ack
 	in.undone.push(it, all)
 	in.buffered++
 	if source != nil {

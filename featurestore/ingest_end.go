@@ -10,7 +10,7 @@ import (
 
 // sort decides what becomes of the rows of a batch that has been written. No foreign code runs in it.
 func (in *Ingest) sort(b *batch) {
-	now, jitter := time.Since(in.began), 1-rand.Float64()/2 // one for the batch: its rows stay together
+	now, jitter := time.Since(in.began), rand.Float64()/2 // one for the batch: its rows stay together
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.stats.Batches++
@@ -45,7 +45,8 @@ func (in *Ingest) sort(b *batch) {
 				b.again = append(b.again, older)
 			}
 		default:
-			due := now + time.Duration(jitter*float64(in.backoff(it.attempts)))
+			wait := in.backoff(it.attempts)
+			due := after(now, wait-time.Duration(jitter*float64(wait)))
 			in.failed(b, it, due)
 			for older := range each(chain) {
 				in.failed(b, older, due)
