@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"unsafe"
 )
@@ -163,6 +164,9 @@ func (s *Sharded) placeOne(p *placing, entity *Entity, k Key) error {
 		}
 		if uint(p.room[i]) >= uint(len(s.stores)) {
 			return fmt.Errorf("%w: %d of %d", ErrOwner, p.room[i], len(s.stores))
+		}
+		if slices.Contains(p.room[:i], p.room[i]) { // it would count twice for the quorum
+			return fmt.Errorf("%w: %d twice", ErrOwner, p.room[i])
 		}
 		p.owners = append(p.owners, int32(p.room[i]))
 	}

@@ -33,7 +33,7 @@ var (
 	// ErrShardTimeout is the error of a shard that has not answered within ShardedConfig.ShardTimeout. It is a context.DeadlineExceeded too.
 	ErrShardTimeout = fmt.Errorf("featurestore: shard timeout: %w", context.DeadlineExceeded)
 
-	// ErrOwner is returned when the owner function of a Sharded names a store that does not exist, or none. Nothing has been read or written then.
+	// ErrOwner is returned when the owner function of a Sharded names a store that does not exist, none, or one twice. Nothing has been read or written then.
 	ErrOwner = errors.New("featurestore: the owner of a key is not one of the stores")
 )
 

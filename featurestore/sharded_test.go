@@ -227,6 +227,21 @@ func TestShardedOwnerOutOfRange(t *testing.T) {
 	require.ErrorIs(t, none.Read(t.Context(), lookup(view, 1)), fs.ErrOwner)
 }
 
+// One store that is named twice would make a quorum of two by itself.
+func TestShardedOwnerTwice(t *testing.T) {
+	view, _ := streamViews(t)
+	_, stores := cluster(t, 3)
+	s, err := fs.NewSharded(stores, nil, fs.ShardedConfig{Replicas: 3}, fs.WithOwners(func(dst []int, _ uint64, _ int) []int { return append(dst, 1, 0, 1) }))
+	require.NoError(t, err)
+	outcomes := make([]fs.Outcome, 1)
+	require.ErrorIs(t, s.Write(t.Context(), view, []fs.Row{streamRow(view, 1, 1)}, outcomes), fs.ErrOwner)
+	require.Equal(t, fs.Failed, outcomes[0])
+	require.Equal(t, []int64{0}, events(t, stores[1], view, 1))
+	more, err := fs.NewSharded(stores, nil, fs.ShardedConfig{Replicas: 2}, fs.WithOwners(func(dst []int, _ uint64, _ int) []int { return append(dst, 1, 0, 1) }))
+	require.NoError(t, err)
+	require.NoError(t, more.Write(t.Context(), view, []fs.Row{streamRow(view, 1, 1)}, outcomes), "what goes beyond Replicas is not looked at")
+}
+
 func TestShardedFanoutIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		view, _ := streamViews(t)
