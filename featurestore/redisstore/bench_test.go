@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -123,7 +124,12 @@ func BenchmarkRead(b *testing.B) {
 // BenchmarkRatio interleaves the three, so that a noisy machine is as noisy for each, and reports the median time of the baseline over
 // that of the store.
 func BenchmarkRatio(b *testing.B) {
-	s := newBench(b, 100, 50)
+	for _, features := range []int{50, 250} {
+		b.Run(strconv.Itoa(features), func(b *testing.B) { ratio(b, newBench(b, 100, features)) })
+	}
+}
+
+func ratio(b *testing.B, s *bench) {
 	var store, decoded, raw []time.Duration
 	for b.Loop() {
 		store = append(store, timed(func() { s.ours(b) }))

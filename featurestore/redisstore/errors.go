@@ -23,6 +23,8 @@ var (
 	ErrReplicas = errors.New("redisstore: not confirmed by enough replicas")
 )
 
+var errScan = errors.New("unknown form of HSCAN's reply")
+
 // ValueError says that what is stored for a feature is not a value of its kind. It concerns one row.
 type ValueError struct {
 	View    string

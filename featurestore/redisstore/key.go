@@ -22,6 +22,7 @@ type layout struct {
 	head   string   // how each key starts: the number of join keys, and their names
 	parts  []int    // the entity's join keys in the order in which they are in the key
 	tail   string   // how each key ends
+	wide   wide
 }
 
 func newLayout(schema *featurestore.Schema) *layout {

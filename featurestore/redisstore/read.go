@@ -11,15 +11,18 @@ import (
 	"github.com/scalable-ai/patterns/featurestore"
 )
 
-// group is the lookups that read the same hashes: one HMGET for each key serves all of them.
+// group is the lookups that read the same hashes: one command for each key serves all of them.
 type group struct {
 	layouts []*layout
 	lookups []*featurestore.Lookup
 	fields  []string // of all lookups: the wanted features, then the event time
 	cmds    []int32  // by key: its command, -1 if it has none
+	scan    bool     // the commands are HSCAN, up to again; those from there on are HMGET
+	again   int      // as many commands as were sent at first
+	probe   int      // the HSCAN of one key beside the HMGETs, -1 if there is none
 }
 
-// Read implements [featurestore.Store]. All keys of all lookups go out in one pipeline for each node, with one HMGET for each hash:
+// Read implements [featurestore.Store]. All keys of all lookups go out in one pipeline for each node, with one command for each hash:
 // lookups of views of the same entity share it if their Keys are equal. A value that is not of its feature's kind fails the row with a
 // [*ValueError].
 func (s *Store) Read(ctx context.Context, lookups []featurestore.Lookup) error {
@@ -45,6 +48,9 @@ func (s *Store) Read(ctx context.Context, lookups []featurestore.Lookup) error {
 	limited, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
 	results := s.client.DoMulti(limited, cmds...)
+	if cmds = s.repeat(groups, results); len(cmds) > 0 {
+		results = append(results, s.client.DoMulti(limited, cmds...)...)
+	}
 
 	found, failed := 0, 0
 	var failure error
@@ -106,7 +112,8 @@ func (s *Store) commands(g *group, cmds rueidis.Commands, buf []byte) (rueidis.C
 		}
 		g.fields = append(g.fields, g.layouts[i].time)
 	}
-	keys := g.lookups[0].Keys
+	keys, known := g.lookups[0].Keys, &g.layouts[0].wide
+	g.scan, g.probe = known.scan(len(g.fields)), -1
 	g.cmds = make([]int32, len(keys))
 	for i, k := range keys {
 		var key string
@@ -117,9 +124,78 @@ func (s *Store) commands(g *group, cmds rueidis.Commands, buf []byte) (rueidis.C
 			continue
 		}
 		g.cmds[i] = int32(len(cmds))
+		if g.scan {
+			cmds = append(cmds, s.client.B().Hscan().Key(key).Cursor(0).Count(1).Build())
+			continue
+		}
 		cmds = append(cmds, s.client.B().Hmget().Key(key).Field(g.fields...).Build())
+		if g.probe < 0 && known.probe(len(g.fields)) {
+			g.probe = len(cmds)
+			cmds = append(cmds, s.client.B().Hscan().Key(key).Cursor(0).Count(1).Build())
+		}
 	}
 	return cmds, buf
+}
+
+// repeat looks at the replies of HSCAN. It makes a command for each key that was not read by it, because its hash is a table.
+func (s *Store) repeat(groups []group, results []rueidis.RedisResult) (cmds rueidis.Commands) {
+	for i := range groups {
+		g := &groups[i]
+		known := &g.layouts[0].wide
+		g.again = len(results)
+		if g.probe >= 0 {
+			fields, all, err := scanned(results[g.probe])
+			if err != nil || !all {
+				fields = nil
+			}
+			known.length.Store(int64(len(fields) / 2))
+		}
+		if !g.scan {
+			continue
+		}
+		length, whole, tables := 0, 0, false
+		for j, c := range g.cmds {
+			if c < 0 {
+				continue
+			}
+			fields, all, err := scanned(results[c])
+			if err != nil {
+				continue
+			}
+			if all {
+				if len(fields) > 0 {
+					length, whole = length+len(fields)/2, whole+1
+				}
+				continue
+			}
+			tables = true
+			_, key, _ := g.layouts[0].cutKey(nil, g.lookups[0].Keys[j]) // that of a key with a command is no error
+			g.cmds[j] = int32(len(results) + len(cmds))
+			cmds = append(cmds, s.client.B().Hmget().Key(key).Field(g.fields...).Build())
+		}
+		switch {
+		case tables:
+			known.length.Store(0)
+		case whole > 0:
+			known.length.Store(int64(length / whole))
+		}
+	}
+	return cmds
+}
+
+// reply is what was read of a key by command c.
+func (g *group) reply(result rueidis.RedisResult, c int, f *finder) (r reply, err error) {
+	if g.scan && c < g.again {
+		if r.messages, _, err = scanned(result); err == nil {
+			r.places, err = f.find(r.messages)
+		}
+		return r, err
+	}
+	r.messages, err = result.ToArray()
+	if err == nil && len(r.messages) != len(g.fields) {
+		err = fmt.Errorf("%d values for %d fields", len(r.messages), len(g.fields))
+	}
+	return r, err
 }
 
 func (g *group) fail(i int, err error) {
@@ -130,22 +206,23 @@ func (g *group) fail(i int, err error) {
 
 // take decodes the replies into the rows. It returns how many keys had a row, how many could not be read, and an error of one of these.
 func (g *group) take(results []rueidis.RedisResult) (found, failed int, failure error) {
-	replies := make([][]rueidis.RedisMessage, len(g.cmds))
+	replies := make([]reply, len(g.cmds))
+	var f *finder
+	if g.scan {
+		f = newFinder(g.fields)
+	}
 	for i, c := range g.cmds {
 		if c < 0 {
 			failed++
 			continue
 		}
-		reply, err := results[c].ToArray()
-		if err == nil && len(reply) != len(g.fields) {
-			err = fmt.Errorf("%d values for %d fields", len(reply), len(g.fields))
-		}
+		r, err := g.reply(results[c], int(c), f)
 		if err != nil {
 			failed, failure = failed+1, wrap(err)
 			g.fail(i, failure)
 			continue
 		}
-		replies[i] = reply
+		replies[i] = r
 	}
 	start := 0
 	for _, l := range g.lookups {
@@ -158,9 +235,9 @@ func (g *group) take(results []rueidis.RedisResult) (found, failed int, failure 
 
 // takeRows decodes the rows of one lookup, whose features are the elements from start to end of each reply, and whose event time is the
 // one at end.
-func takeRows(l *featurestore.Lookup, replies [][]rueidis.RedisMessage, start, end int) (found int) {
-	for _, reply := range replies {
-		if reply != nil && !reply[end].IsNil() {
+func takeRows(l *featurestore.Lookup, replies []reply, start, end int) (found int) {
+	for i := range replies {
+		if r := &replies[i]; r.messages != nil && r.value(end) != nil {
 			found++
 		}
 	}
@@ -169,13 +246,14 @@ func takeRows(l *featurestore.Lookup, replies [][]rueidis.RedisMessage, start, e
 	}
 	schema := l.View
 	records := schema.NewRecords(time.Unix(0, 0), found)
-	for i, reply := range replies {
-		if reply == nil || reply[end].IsNil() {
+	for i := range replies {
+		reply := &replies[i]
+		if reply.messages == nil || reply.value(end) == nil {
 			continue
 		}
 		r := &records[0]
 		records = records[1:]
-		if err := takeRow(schema, r, l.Features, reply[start:end], &reply[end]); err != nil {
+		if err := takeRow(schema, r, l.Features, reply, start, end); err != nil {
 			l.Fail(i, err)
 			continue
 		}
@@ -184,8 +262,8 @@ func takeRows(l *featurestore.Lookup, replies [][]rueidis.RedisMessage, start, e
 	return found
 }
 
-func takeRow(schema *featurestore.Schema, r *featurestore.Record, features []int, reply []rueidis.RedisMessage, event *rueidis.RedisMessage) error {
-	text, err := event.ToString()
+func takeRow(schema *featurestore.Schema, r *featurestore.Record, features []int, reply *reply, start, end int) error {
+	text, err := reply.value(end).ToString()
 	if err == nil {
 		var ns int64
 		ns, err = parseTimestamp(text)
@@ -195,8 +273,8 @@ func takeRow(schema *featurestore.Schema, r *featurestore.Record, features []int
 		return &ValueError{View: schema.Name(), Err: err}
 	}
 	for j, f := range features {
-		message := &reply[j]
-		if message.IsNil() {
+		message := reply.value(start + j)
+		if message == nil {
 			continue
 		}
 		text, err := message.ToString()

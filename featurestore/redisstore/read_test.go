@@ -15,11 +15,9 @@ import (
 	"github.com/scalable-ai/patterns/internal/redistest"
 )
 
-var hmgets = regexp.MustCompile(`cmdstat_hmget:calls=(\d+)`)
-
-// calls is how many HMGETs a server has served.
-func calls(t *testing.T, server *redistest.Server) int {
-	found := hmgets.FindStringSubmatch(server.Do(t, "INFO", "commandstats").(string))
+// calls is how often a server has served a command.
+func calls(t *testing.T, server *redistest.Server, command string) int {
+	found := regexp.MustCompile("cmdstat_" + command + `:calls=(\d+)`).FindStringSubmatch(server.Do(t, "INFO", "commandstats").(string))
 	if found == nil {
 		return 0
 	}
@@ -68,9 +66,9 @@ func TestViewsOfAnEntityShareTheirCommands(t *testing.T) {
 		for i := range c.lookups {
 			c.lookups[i].Features = [][]int{{0, 1}, {1}, {}}[i]
 		}
-		before := calls(t, server)
+		before := calls(t, server, "hmget")
 		require.NoError(t, store.Read(t.Context(), c.lookups), c.what)
-		assert.Equal(t, c.calls, calls(t, server)-before, c.what)
+		assert.Equal(t, c.calls, calls(t, server, "hmget")-before, c.what)
 		for i, l := range c.lookups {
 			assert.Nil(t, l.Errs)
 			for j, r := range l.Rows {

@@ -10,7 +10,7 @@ import (
 type Stats struct {
 	Keys   uint64 // keys that were read: of lookups that share their commands each key counts once
 	Rows   uint64 // rows that were there
-	Failed uint64 // keys that could not be read
+	Failed uint64 // keys whose command failed; rows with a ValueError are not among them
 
 	Written     uint64 // rows by the outcome of their write
 	Stale       uint64
