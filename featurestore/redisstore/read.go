@@ -47,9 +47,9 @@ func (s *Store) Read(ctx context.Context, lookups []featurestore.Lookup) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
-	results := s.client.DoMulti(limited, cmds...)
+	results := ask(limited, s.client, cmds)
 	if cmds = s.repeat(groups, results); len(cmds) > 0 {
-		results = append(results, s.client.DoMulti(limited, cmds...)...)
+		results = append(results, ask(limited, s.client, cmds)...)
 	}
 
 	found, failed := 0, 0

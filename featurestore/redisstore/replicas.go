@@ -63,7 +63,7 @@ func (sh *shard) encode(w *write, inline bool) {
 
 func (sh *shard) run(ctx context.Context, c Config) {
 	if sh.client != nil {
-		sh.results = sh.client.DoMulti(ctx, sh.cmds...)
+		sh.results = ask(ctx, sh.client, sh.cmds)
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 	"github.com/scalable-ai/patterns/featurestore"
 )
 
-// Store keeps rows in Redis. It is safe for concurrent use, and has no goroutine and nothing to close.
+// Store keeps rows in Redis. It is safe for concurrent use, has nothing to close, and goroutines only while calls run: one that is given
+// up before its client is may go on until Config.Timeout.
 type Store struct {
 	client  rueidis.Client
 	config  Config
@@ -54,7 +55,7 @@ func (s *Store) Delete(ctx context.Context, view *featurestore.Schema, keys []fe
 	limited, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
 	var failed rowErrors
-	for i, result := range s.client.DoMulti(limited, cmds...) {
+	for i, result := range ask(limited, s.client, cmds) {
 		if err := result.Error(); err != nil {
 			failed.add(i, wrap(err))
 		}
@@ -64,6 +65,29 @@ func (s *Store) Delete(ctx context.Context, view *featurestore.Schema, keys []fe
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// ask sends commands, and does not wait for the replies longer than ctx lets it. The client does, when it connects or has a connection for
+// itself: it heeds the deadline of a context then, and not that it is cancelled. So it has a goroutine of its own, which ends when the
+// client gives up, at the deadline at the latest. Nothing that the commands are made of is used again.
+func ask(ctx context.Context, client rueidis.Client, cmds rueidis.Commands) []rueidis.RedisResult {
+	done := make(chan []rueidis.RedisResult, 1)
+	go func() { done <- client.DoMulti(ctx, cmds...) }()
+	select {
+	case results := <-done:
+		return results
+	case <-ctx.Done():
+	}
+	select {
+	case results := <-done: // both
+		return results
+	default:
+	}
+	results := make([]rueidis.RedisResult, len(cmds))
+	for i := range results {
+		results[i] = rueidis.NewErrorResult(ctx.Err())
+	}
+	return results
 }
 
 // cutKey appends a key to buf and returns it as a string that shares its memory. What is in buf is never changed again.

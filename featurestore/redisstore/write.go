@@ -137,7 +137,7 @@ func (w *write) send(ctx context.Context) {
 			cmds[i] = w.command(&items[i], inline)
 		}
 		var missing []item
-		for i, result := range w.store.client.DoMulti(ctx, cmds...) {
+		for i, result := range ask(ctx, w.store.client, cmds) {
 			if noScript(result) && !inline {
 				missing = append(missing, items[i])
 			} else {

@@ -265,6 +265,45 @@ func TestContexts(t *testing.T) {
 	require.True(t, redistest.Poll(5*time.Second, func() bool { return errors.Join(all(t.Context())...) == nil }))
 }
 
+// A context that is cancelled ends the call at once, whatever deadlines there are besides.
+func TestCancelWhileANodeHangs(t *testing.T) {
+	server := redistest.Start(t)
+	schema := view(t, "v", 0, number)
+	reason := errors.New("reason")
+	for name, config := range map[string]redisstore.Config{"plain": {Timeout: time.Minute}, "replicas": {Timeout: time.Minute, Replicas: 1}} {
+		for _, deadline := range []bool{false, true} {
+			for call, f := range map[string]func(context.Context, *redisstore.Store) error{
+				"read": func(ctx context.Context, s *redisstore.Store) error {
+					return s.Read(ctx, []fs.Lookup{lookup(schema, fs.IntKey(1))})
+				},
+				"write": func(ctx context.Context, s *redisstore.Store) error {
+					return s.Write(ctx, schema, []fs.Row{row(t, schema, fs.IntKey(1), at(1, 0))}, make([]fs.Outcome, 1))
+				},
+				"delete": func(ctx context.Context, s *redisstore.Store) error {
+					return s.Delete(ctx, schema, []fs.Key{fs.IntKey(1)})
+				},
+			} {
+				store := on(t, config, server.Addr)
+				require.NoError(t, store.Delete(context.Background(), schema, []fs.Key{fs.IntKey(1)}))
+				server.Pause(t)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				if deadline {
+					var stop context.CancelFunc
+					ctx, stop = context.WithTimeout(ctx, time.Minute)
+					defer stop()
+				}
+				done := make(chan error, 1)
+				go func() { done <- f(ctx, store) }()
+				time.AfterFunc(50*time.Millisecond, func() { cancel(reason) }) // while it waits
+				returned := redistest.Poll(5*time.Second, func() bool { return len(done) > 0 })
+				server.Resume(t)
+				require.True(t, returned, "%s, %s, deadline %v", name, call, deadline)
+				assert.Equal(t, reason, <-done)
+			}
+		}
+	}
+}
+
 func TestAClosedClient(t *testing.T) {
 	server := redistest.Start(t)
 	client := connect(t, rueidis.ClientOption{InitAddress: []string{server.Addr}})
