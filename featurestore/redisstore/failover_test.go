@@ -230,3 +230,18 @@ func TestStaleRowsAreConfirmedToo(t *testing.T) {
 	got := read(t, careful, schema, fs.IntKey(1))[0]
 	assert.Equal(t, at(2, 0), got.EventTime(), "the stale row has changed nothing")
 }
+
+// A node that refuses WAIT is not asked for it until the time is over: the caller sees why.
+func TestWaitIsRefused(t *testing.T) {
+	server := redistest.Start(t)
+	server.Do(t, "ACL", "SETUSER", "u", "on", ">pw", "~*", "+@all", "-wait")
+	client := connect(t, rueidis.ClientOption{InitAddress: []string{server.Addr}, Username: "u", Password: "pw"})
+	store, err := redisstore.New(client, redisstore.Config{Replicas: 1})
+	require.NoError(t, err)
+	schema := view(t, "v", 0, number)
+	outcomes := make([]fs.Outcome, 1)
+	err = store.Write(t.Context(), schema, []fs.Row{row(t, schema, fs.IntKey(1), at(1, 0))}, outcomes)
+	require.ErrorContains(t, err, "NOPERM")
+	assert.Equal(t, fs.Failed, outcomes[0])
+	assert.EqualValues(t, 1, store.Stats().Repeated, "with the script")
+}

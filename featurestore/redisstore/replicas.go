@@ -111,8 +111,9 @@ func (sh *shard) take(w *write, end bool) (again []item, down bool) {
 			again, down = append(again, it), true
 			continue
 		}
+		reply, isReply = rueidis.IsRedisErr(waitErr)
 		switch {
-		case waitErr != nil && end:
+		case waitErr != nil && (end || isReply && !hasPrefix(reply.Error(), unavailable...)): // a refusal will not change
 			w.fail(it.row, wrap(waitErr))
 		case waitErr != nil:
 			again, down = append(again, it), true // it may be there, but nobody knows whether the replicas have it
