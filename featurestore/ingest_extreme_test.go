@@ -2,7 +2,6 @@ package featurestore_test
 
 import (
 	"context"
-	"errors"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -91,6 +90,6 @@ func TestIngestCountsWhatAnEndedContextRejects(t *testing.T) {
 	cancel(errStore)
 	require.ErrorIs(t, in.Send(ctx, streamRow(view, 1, 1)), errStore)
 	require.EqualValues(t, 1, in.Stats().Rejected)
-	require.True(t, errors.Is(in.Source().Send(ctx, 1, streamRow(view, 1, 1), streamRow(view, 2, 1)), errStore))
+	require.ErrorIs(t, in.Source().Send(ctx, 1, streamRow(view, 1, 1), streamRow(view, 2, 1)), errStore)
 	require.EqualValues(t, 3, in.Stats().Rejected)
 }

@@ -2,6 +2,7 @@ package featurestore_test
 
 import (
 	"context"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -400,7 +401,7 @@ func TestIngestConfigErrors(t *testing.T) {
 	} {
 		require.Error(t, err)
 	}
-	for _, cfg := range []fs.IngestConfig{{MaxBuffer: 3}, {MaxBatch: 1 << 62}, {MinBackoff: time.Hour}, {MaxBackoff: 1}} {
+	for _, cfg := range []fs.IngestConfig{{MaxBuffer: 3}, {MaxBatch: math.MaxInt}, {MinBackoff: time.Hour}, {MaxBackoff: 1}} {
 		in, err := fs.NewIngest(s, view, cfg)
 		require.NoError(t, err)
 		send(t, in, streamRow(view, 1, 1))

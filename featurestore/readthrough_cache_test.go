@@ -35,14 +35,14 @@ func TestReadThroughAfterAWrite(t *testing.T) {
 		require.NoError(t, err)
 		outcomes := make([]fs.Outcome, 1)
 		require.NoError(t, s.Write(t.Context(), view, []fs.Row{streamRow(view, 1, 1)}, outcomes))
-		old := make(chan []int64, 1)
-		go func() { old <- events(t, s, view, 1) }()
+		old := make(chan error, 1)
+		go func() { old <- s.Read(context.Background(), lookup(view, 1)) }()
 		time.Sleep(time.Second)
 		require.EqualValues(t, 1, loads.Load())
 		require.NoError(t, s.Write(t.Context(), view, []fs.Row{streamRow(view, 1, 2)}, outcomes))
 		time.AfterFunc(time.Minute, func() { close(hold) })
 		require.Equal(t, []int64{2}, events(t, s, view, 1))
-		<-old
+		require.NoError(t, <-old)
 		require.Equal(t, []int64{2}, events(t, s, view, 1), "what the old load has found is not kept")
 	})
 }
