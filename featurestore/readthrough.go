@@ -32,7 +32,8 @@ var ErrResultCount = errors.New("featurestore: wrong number of records")
 // NewLoader makes the function that loads rows of a view into a cache: it reads the keys from the store in one call, a nil record for each row that is not
 // there. Its form is that of a bulk loader of package cache. It loads the features that are named, or all. An ErrNotFound says that the view has no such feature.
 //
-// If some keys fail it returns the other records and a KeyErrors, so that a cache keeps what is good.
+// The records are clones: one that is kept does not keep the memory of all that were read with it. If some keys fail it returns the other
+// records and a KeyErrors, so that a cache keeps what is good.
 func NewLoader(store Store, schema *Schema, features ...string) (func(ctx context.Context, keys []Key) ([]*Record, error), error) {
 	if store == nil || schema == nil {
 		return nil, errors.New("featurestore: NewLoader: nil store or schema")
@@ -48,6 +49,11 @@ func NewLoader(store Store, schema *Schema, features ...string) (func(ctx contex
 		l := [1]Lookup{{View: schema, Features: indexes, Keys: keys, Rows: make([]*Record, len(keys))}}
 		if err := store.Read(ctx, l[:]); err != nil {
 			return nil, err
+		}
+		for i, r := range l[0].Rows {
+			if r != nil {
+				l[0].Rows[i] = r.Clone()
+			}
 		}
 		if l[0].Errs != nil {
 			return l[0].Rows, KeyErrors(l[0].Errs)

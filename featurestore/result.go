@@ -141,6 +141,20 @@ func (r *Result) EventTime(row, col int) time.Time {
 	return r.lookups[from.view].Rows[at].EventTime()
 }
 
+// Column is a copy of a column: what transform.Fit and a [Transformer] take. Its name is that in the service, by which transforms know it.
+func (r *Result) Column(col int) *Column {
+	info := &r.reader.plan.columns[col]
+	f := info.Feature
+	f.Name = info.Name
+	c := NewColumn(f, r.rows)
+	for row := range r.rows {
+		if v := r.Value(row, col); !v.IsNull() {
+			c.set(row, &v)
+		}
+	}
+	return c
+}
+
 // prepare makes the result one of a reader, with what it has in memory if it was of the same.
 func (r *Result) prepare(reader *Reader) {
 	if r.reader == reader {

@@ -112,3 +112,21 @@ func TestNoRowOfAnEarlierReadIsLeft(t *testing.T) {
 		assert.Panics(t, func() { result.EventTime(0, 0) }, name)
 	}
 }
+
+func TestColumnsOfAResult(t *testing.T) {
+	online, registry := newOnline(t, nil, service("profile:age", "profile:country"), nil)
+	profile := view(t, registry, "profile")
+	put(t, online, profile, time.Now(), []any{1}, "age", int32(30), "country", "fr")
+	put(t, online, profile, time.Now(), []any{2}, "country", "it")
+	result, err := online.Get(t.Context(), "m", fs.Request{Keys: []fs.KeyColumn{fs.IntKeys("user_id", 1, 2, 3)}})
+	require.NoError(t, err)
+	for col, info := range result.Columns() {
+		c := result.Column(col)
+		require.NoError(t, c.Check())
+		assert.Equal(t, info.Name, c.Name)
+		for row := range result.Rows() {
+			assert.True(t, result.Value(row, col).Equal(c.Value(row)), "row %d of %s: %v", row, c.Name, c.Value(row))
+		}
+	}
+	assert.Equal(t, []string{"fr", "it"}, result.Column(1).Strs[:2])
+}

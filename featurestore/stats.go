@@ -21,7 +21,7 @@ type Stats struct {
 // ViewStats counts the rows of one view. A key that goes for all rows of a request counts once.
 type ViewStats struct {
 	Present     uint64 // rows read
-	Missing     uint64 // there was none
+	Missing     uint64 // there was none; a store that drops rows when their TTL has passed makes Missing of Expired
 	Expired     uint64 // rows older than the TTL
 	Unavailable uint64 // could not be read
 	Nulls       uint64 // features that were wanted and had no value, in rows that are Present

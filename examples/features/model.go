@@ -103,34 +103,9 @@ func fitService(ctx context.Context, online *fs.Online, w *world, o options) (fs
 	budget := fs.Float64Column("request:budget", budgets...)
 	columns := map[string]*fs.Column{budget.Name: &budget}
 	for i, info := range reader.Columns() {
-		columns[info.Name] = column(result, i, info)
+		columns[info.Name] = result.Column(i)
 	}
 	return transform.Fit(service, columns, transform.Ops(), transform.Fitters())
-}
-
-// column takes a column out of a result.
-func column(result *fs.Result, at int, info fs.ColumnInfo) *fs.Column {
-	f := info.Feature
-	f.Name = info.Name
-	c := fs.NewColumn(f, result.Rows())
-	for row := range c.Valid {
-		v := result.Value(row, at)
-		if v.IsNull() {
-			continue
-		}
-		c.Valid[row] = true
-		switch f.Kind {
-		case fs.Float64, fs.Float32:
-			c.Floats[row] = v.Float()
-		case fs.String, fs.Bytes:
-			c.Strs[row] = v.Str()
-		case fs.Vector:
-			copy(c.Vecs[row*f.Dim:], v.Vector())
-		default:
-			c.Ints[row] = v.Int()
-		}
-	}
-	return c
 }
 
 // train fits the model to what users have clicked, on the features that the service gives for it.
