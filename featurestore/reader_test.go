@@ -356,5 +356,5 @@ func TestAgesBeyondAnInt64(t *testing.T) {
 	assert.Equal(t, fs.Expired, result.Status(0, 0))
 	stats := online.Stats().Views["profile"]
 	assert.Zero(t, stats.Future)
-	assert.EqualValues(t, math.MaxInt64, stats.MaxAge)
+	assert.EqualValues(t, uint64(math.MaxInt64), stats.MaxAge)
 }
