@@ -27,7 +27,7 @@ type Ingest struct {
 	dead   func(DeadLetter)
 	began  time.Time
 	checks sync.Pool           // of *rowCheck
-	room   *semaphore.Weighted // of MaxBuffer
+	room   *semaphore.Weighted // of MaxQueue
 
 	reject     context.Context // ended by Shutdown and Close: of those that wait for room
 	stopReject context.CancelCauseFunc
@@ -83,7 +83,7 @@ func NewIngest(store Store, schema *Schema, cfg IngestConfig, opts ...IngestOpti
 		return nil, err
 	}
 	in := &Ingest{
-		store: store, schema: schema, cfg: cfg, dead: o.dead, began: time.Now(), room: semaphore.NewWeighted(int64(cfg.MaxBuffer)),
+		store: store, schema: schema, cfg: cfg, dead: o.dead, began: time.Now(), room: semaphore.NewWeighted(int64(cfg.MaxQueue)),
 	}
 	in.reject, in.stopReject = context.WithCancelCause(context.Background())
 	in.writing, in.stopWrites = context.WithCancelCause(context.Background())
@@ -93,7 +93,7 @@ func NewIngest(store Store, schema *Schema, cfg IngestConfig, opts ...IngestOpti
 // Send accepts a row, to be stored soon. It returns when the row is in the buffer: see Flush, SendAck and Source for when it is stored. The ingest keeps
 // the record, which must not be changed any more.
 //
-// An error means that the row was not accepted: ErrRow or ErrKey if it does not fit the view, has no event time or one beyond MaxFuture; ErrBufferFull; ErrClosed; or
+// An error means that the row was not accepted: ErrRow or ErrKey if it does not fit the view, has no event time or one beyond MaxFuture; ErrQueueFull; ErrClosed; or
 // context.Cause(ctx) if that ends before there is room.
 func (in *Ingest) Send(ctx context.Context, row Row) error { return in.send(ctx, nil, 0, nil, row) }
 
@@ -146,7 +146,7 @@ func (in *Ingest) send(ctx context.Context, source *Source, position int64, ack 
 	for i := range rows {
 		late = in.accept(&rows[i], source, position, ack, now, late)
 	}
-	if in.fresh.n >= in.cfg.MaxBatch || in.wakeAt == 0 || after(now, in.cfg.MaxAge) < in.wakeAt {
+	if in.fresh.n >= in.cfg.MaxSize || in.wakeAt == 0 || after(now, in.cfg.MaxWait) < in.wakeAt {
 		in.dispatch(now)
 	}
 	if late != nil {
@@ -182,14 +182,14 @@ func (in *Ingest) acquire(ctx context.Context, n int) error {
 	if in.reject.Err() != nil {
 		return ErrClosed
 	}
-	if n > in.cfg.MaxBuffer {
-		return fmt.Errorf("%w: %d rows at once, it holds %d", ErrBufferFull, n, in.cfg.MaxBuffer)
+	if n > in.cfg.MaxQueue {
+		return fmt.Errorf("%w: %d rows at once, it holds %d", ErrQueueFull, n, in.cfg.MaxQueue)
 	}
 	if n == 0 || in.room.TryAcquire(int64(n)) {
 		return nil
 	}
 	if in.cfg.RejectWhenFull {
-		return ErrBufferFull
+		return ErrQueueFull
 	}
 	wait, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -218,7 +218,7 @@ func (in *Ingest) accept(row *Row, source *Source, position int64, ack func(erro
 		it.link = nil
 	}
 	in.seq++
-	it.row, it.seq, it.due, it.ack = *row, in.seq, after(now, in.cfg.MaxAge), ack
+	it.row, it.seq, it.due, it.ack = *row, in.seq, after(now, in.cfg.MaxWait), ack
 	in.undone.push(it, all)
 	in.buffered++
 	if source != nil {

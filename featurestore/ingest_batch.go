@@ -36,13 +36,13 @@ func (in *Ingest) ready(now time.Duration) bool {
 		return true
 	}
 	f := in.fresh.head
-	return f != nil && (in.fresh.n >= in.cfg.MaxBatch || f.due <= now || f.seq <= in.flushed)
+	return f != nil && (in.fresh.n >= in.cfg.MaxSize || f.due <= now || f.seq <= in.flushed)
 }
 
 // dispatch starts workers for the batches that should go, as far as there is place for them, and sets the timer for those that are to go later. It is
 // called with in.mu held.
 func (in *Ingest) dispatch(now time.Duration) {
-	for in.running < in.cfg.InFlight && in.ready(now) {
+	for in.running < in.cfg.Concurrency && in.ready(now) {
 		b := in.batches
 		if b == nil {
 			b = &batch{index: make(map[Key]int)}
@@ -60,7 +60,7 @@ func (in *Ingest) dispatch(now time.Duration) {
 // schedule sets the timer to when the next batch is due. While no more batches may run it is not needed: a worker that is done looks for itself.
 func (in *Ingest) schedule(now time.Duration) {
 	var next time.Duration
-	if in.running < in.cfg.InFlight && !in.closed {
+	if in.running < in.cfg.Concurrency && !in.closed {
 		if len(in.retries) > 0 {
 			next = in.retries[0].due
 		}
@@ -92,7 +92,7 @@ func (in *Ingest) wake() {
 
 // fill takes the rows of the next batch: those to be tried again first, then fresh ones as far as there is room, due or not.
 func (in *Ingest) fill(b *batch, now time.Duration) {
-	for taken := 0; taken < in.cfg.MaxBatch; taken++ {
+	for taken := 0; taken < in.cfg.MaxSize; taken++ {
 		switch {
 		case len(in.retries) > 0 && in.retries[0].due <= now:
 			b.add(heap.Pop(&in.retries).(*item))

@@ -105,7 +105,7 @@ func TestIngestSendDoesNotAllocate(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	view, _ := streamViews(t)
-	in := newIngest(t, allStale{}, view, fs.IngestConfig{MaxBatch: 100, MaxBuffer: 400, MaxAge: time.Hour})
+	in := newIngest(t, allStale{}, view, fs.IngestConfig{MaxSize: 100, MaxQueue: 400, MaxWait: time.Hour})
 	source := in.Source()
 	rows := benchRows(view, 50)
 	ctx := context.Background()

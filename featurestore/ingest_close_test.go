@@ -24,7 +24,7 @@ func TestIngestBufferIsBounded(t *testing.T) {
 		view, _ := streamViews(t)
 		s := stuck(t)
 		var dead letters
-		in := newIngest(t, s, view, fs.IngestConfig{MaxBuffer: 4, MaxBatch: 2}, dead.option())
+		in := newIngest(t, s, view, fs.IngestConfig{MaxQueue: 4, MaxSize: 2}, dead.option())
 		for i := range int64(4) {
 			send(t, in, streamRow(view, i, 1))
 		}
@@ -41,10 +41,10 @@ func TestIngestBufferIsBounded(t *testing.T) {
 		require.Len(t, dead.get(), 4)
 		require.EqualValues(t, 2, in.Stats().Rejected)
 
-		in = newIngest(t, stuck(t), view, fs.IngestConfig{MaxBuffer: 2, RejectWhenFull: true})
-		require.ErrorIs(t, in.Source().Send(t.Context(), 1, streamRow(view, 1, 1), streamRow(view, 2, 1), streamRow(view, 3, 1)), fs.ErrBufferFull)
+		in = newIngest(t, stuck(t), view, fs.IngestConfig{MaxQueue: 2, RejectWhenFull: true})
+		require.ErrorIs(t, in.Source().Send(t.Context(), 1, streamRow(view, 1, 1), streamRow(view, 2, 1), streamRow(view, 3, 1)), fs.ErrQueueFull)
 		send(t, in, streamRow(view, 1, 1), streamRow(view, 2, 1))
-		require.Equal(t, fs.ErrBufferFull, in.Send(t.Context(), streamRow(view, 3, 1)))
+		require.Equal(t, fs.ErrQueueFull, in.Send(t.Context(), streamRow(view, 3, 1)))
 		require.Error(t, in.Close())
 	})
 }
@@ -52,7 +52,7 @@ func TestIngestBufferIsBounded(t *testing.T) {
 func TestIngestRoomIsFreedByTheEndOfRows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		view, _ := streamViews(t)
-		in := newIngest(t, streamMem(t), view, fs.IngestConfig{MaxBuffer: 2, MaxAttempts: 1})
+		in := newIngest(t, streamMem(t), view, fs.IngestConfig{MaxQueue: 2, MaxAttempts: 1})
 		for i := range int64(10) {
 			send(t, in, streamRow(view, i, 1))
 		}
@@ -80,7 +80,7 @@ func TestIngestCloseHandsOverWhatIsNotStored(t *testing.T) {
 			return nil
 		}
 		var dead letters
-		in := newIngest(t, s, view, fs.IngestConfig{MaxBatch: 1, InFlight: 3, MaxBuffer: 10}, dead.option())
+		in := newIngest(t, s, view, fs.IngestConfig{MaxSize: 1, Concurrency: 3, MaxQueue: 10}, dead.option())
 		source := in.Source()
 		acks := make([]error, 0)
 		require.NoError(t, in.SendAck(t.Context(), streamRow(view, 3, 1), func(err error) { acks = append(acks, err) }))
@@ -131,7 +131,7 @@ func TestIngestShutdownGivesUpWaiting(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			return nil
 		}}
-		in := newIngest(t, s, view, fs.IngestConfig{MaxAge: time.Hour})
+		in := newIngest(t, s, view, fs.IngestConfig{MaxWait: time.Hour})
 		send(t, in, streamRow(view, 1, 1))
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errStore)
 		defer cancel()
@@ -149,7 +149,7 @@ func TestIngestFlushWaitsForWhatWasThereOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		view, _ := streamViews(t)
 		s := &scripted{Store: streamMem(t)}
-		in := newIngest(t, s, view, fs.IngestConfig{MaxAge: time.Hour})
+		in := newIngest(t, s, view, fs.IngestConfig{MaxWait: time.Hour})
 		require.NoError(t, in.Flush(t.Context()))
 		send(t, in, streamRow(view, 1, 1))
 		require.NoError(t, in.Flush(t.Context()))
@@ -189,7 +189,7 @@ func TestSourcePositionIsContiguous(t *testing.T) {
 		}
 		s := &scripted{Store: streamMem(t), onWrite: func(_ context.Context, rows []fs.Row, _ []fs.Outcome) error { return <-release[rows[0].Key] }}
 		var dead letters
-		in := newIngest(t, s, view, fs.IngestConfig{MaxBatch: 1, InFlight: 10, MaxAttempts: 1, MaxBuffer: 10}, dead.option())
+		in := newIngest(t, s, view, fs.IngestConfig{MaxSize: 1, Concurrency: 10, MaxAttempts: 1, MaxQueue: 10}, dead.option())
 		source, other := in.Source(), in.Source()
 		_, ok := source.Position()
 		require.False(t, ok)
@@ -236,7 +236,7 @@ func TestSourcePositionStopsBeforeARowThatNobodyHas(t *testing.T) {
 			}
 			return nil
 		}}
-		in := newIngest(t, s, view, fs.IngestConfig{MaxBatch: 1, MaxAttempts: 1})
+		in := newIngest(t, s, view, fs.IngestConfig{MaxSize: 1, MaxAttempts: 1})
 		source, first := in.Source(), in.Source()
 		for i := range int64(5) {
 			require.NoError(t, source.Send(t.Context(), i, streamRow(view, i, 1)))
@@ -273,7 +273,7 @@ func TestIngestCloseIsNoFailedAttempt(t *testing.T) {
 func TestIngestShutdownRejectsThoseThatWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		view, _ := streamViews(t)
-		in := newIngest(t, stuck(t), view, fs.IngestConfig{MaxBuffer: 1})
+		in := newIngest(t, stuck(t), view, fs.IngestConfig{MaxQueue: 1})
 		send(t, in, streamRow(view, 1, 1))
 		waited := make(chan error, 1)
 		go func() { waited <- in.Send(context.Background(), streamRow(view, 2, 1)) }()

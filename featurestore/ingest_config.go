@@ -8,19 +8,19 @@ import (
 
 // Defaults of [IngestConfig].
 const (
-	DefaultMaxBatch    = 500
-	DefaultMaxAge      = 10 * time.Millisecond
-	DefaultInFlight    = 4
-	DefaultMinBackoff  = 50 * time.Millisecond
-	DefaultMaxBackoff  = 10 * time.Second
-	DefaultBufferBatch = 16 // batches that the buffer holds
+	DefaultIngestMaxSize     = 500
+	DefaultIngestMaxWait     = 10 * time.Millisecond
+	DefaultIngestConcurrency = 4
+	DefaultIngestBackoff     = 50 * time.Millisecond
+	DefaultIngestMaxBackoff  = 10 * time.Second
+	queueSizes               = 16 // batches that the queue holds
 )
 
 // The errors of Send that mean that no row has been accepted are these, ErrClosed, ErrRow, ErrKey, and the cause of the caller's context.
 var (
-	// ErrBufferFull is returned when the buffer has no room and IngestConfig.RejectWhenFull is set, and always for more rows at once than it
+	// ErrQueueFull is returned when the buffer has no room and IngestConfig.RejectWhenFull is set, and always for more rows at once than it
 	// can hold.
-	ErrBufferFull = errors.New("featurestore: ingest buffer full")
+	ErrQueueFull = errors.New("featurestore: ingest queue full")
 
 	// ErrPosition is returned by Source.Send for a position that is not greater than the one before.
 	ErrPosition = errors.New("featurestore: position does not increase")
@@ -35,21 +35,21 @@ var ErrNoOutcome = errors.New("featurestore: the store has given no outcome")
 // IngestConfig says how rows are put together and what happens to those that cannot be stored. The zero value is usable. A negative or
 // contradictory value is an error from NewIngest.
 type IngestConfig struct {
-	// MaxBatch is the largest number of rows in a call of Store.Write. Default: DefaultMaxBatch.
-	MaxBatch int
+	// MaxSize is the largest number of rows in a call of Store.Write. Default: DefaultIngestMaxSize.
+	MaxSize int
 
-	// MaxAge is the longest a row waits for others while a batch may run. A batch that is full goes at once. Default: DefaultMaxAge.
-	MaxAge time.Duration
+	// MaxWait is the longest a row waits for others while a batch may run. A batch that is full goes at once. Default: DefaultIngestMaxWait.
+	MaxWait time.Duration
 
-	// InFlight is how many batches may run at a time. Rows of one entity may be in several: the store's compare-and-set on the event
-	// time makes their order irrelevant. Default: DefaultInFlight.
-	InFlight int
+	// Concurrency is how many batches may run at a time. Rows of one entity may be in several: the store's compare-and-set on the event
+	// time makes their order irrelevant. Default: DefaultIngestConcurrency.
+	Concurrency int
 
-	// MaxBuffer bounds the rows that have been accepted and are not done: waiting, running, or waiting to be tried again. It
-	// must be at least MaxBatch. Default: 16 times MaxBatch.
-	MaxBuffer int
+	// MaxQueue bounds the rows that have been accepted and are not done: waiting, running, or waiting to be tried again. It
+	// must be at least MaxSize. Default: 16 times MaxSize.
+	MaxQueue int
 
-	// RejectWhenFull makes Send return ErrBufferFull when there is no room. Default: it waits, in the order of arrival.
+	// RejectWhenFull makes Send return ErrQueueFull when there is no room. Default: it waits, in the order of arrival.
 	RejectWhenFull bool
 
 	// WriteTimeout ends the context of a call of Store.Write. Default: none.
@@ -59,10 +59,10 @@ type IngestConfig struct {
 	// no store will ever take then holds back the position of its Source until Close.
 	MaxAttempts int
 
-	// MinBackoff is the time before a row is tried for the second time. It doubles each time, up to MaxBackoff; a random share of up to a half is
-	// taken off, so that ingests do not strike together. Rows that wait hold no place among InFlight. Defaults: DefaultMinBackoff
-	// and DefaultMaxBackoff, or the other one if that is beyond it.
-	MinBackoff, MaxBackoff time.Duration
+	// Backoff is the time before a row is tried for the second time. It doubles each time, up to MaxBackoff; a random share of up to a half is
+	// taken off, so that ingests do not strike together. Rows that wait hold no place among Concurrency. Defaults: DefaultIngestBackoff
+	// and DefaultIngestMaxBackoff, or the other one if that is beyond it.
+	Backoff, MaxBackoff time.Duration
 
 	// MaxFuture is how far in the future an event time may be. A row with a later one is an ErrRow: once stored, it would make all that is
 	// written for its entity stale until that time has come. Default: DefaultMaxFuture.
@@ -81,13 +81,13 @@ func (c IngestConfig) withDefaults(o *ingestOptions) (IngestConfig, error) {
 		name  string
 		value int64
 	}{
-		{"MaxBatch", int64(c.MaxBatch)},
-		{"MaxAge", int64(c.MaxAge)},
-		{"InFlight", int64(c.InFlight)},
-		{"MaxBuffer", int64(c.MaxBuffer)},
+		{"MaxSize", int64(c.MaxSize)},
+		{"MaxWait", int64(c.MaxWait)},
+		{"Concurrency", int64(c.Concurrency)},
+		{"MaxQueue", int64(c.MaxQueue)},
 		{"WriteTimeout", int64(c.WriteTimeout)},
 		{"MaxAttempts", int64(c.MaxAttempts)},
-		{"MinBackoff", int64(c.MinBackoff)},
+		{"Backoff", int64(c.Backoff)},
 		{"MaxBackoff", int64(c.MaxBackoff)},
 		{"MaxFuture", int64(c.MaxFuture)},
 		{"AllowedLateness", int64(c.AllowedLateness)},
@@ -96,38 +96,38 @@ func (c IngestConfig) withDefaults(o *ingestOptions) (IngestConfig, error) {
 			return c, fmt.Errorf("featurestore: IngestConfig.%s is negative: %d", f.name, f.value)
 		}
 	}
-	if c.MaxBatch == 0 {
-		c.MaxBatch = DefaultMaxBatch
-		if c.MaxBuffer > 0 {
-			c.MaxBatch = min(c.MaxBatch, c.MaxBuffer)
+	if c.MaxSize == 0 {
+		c.MaxSize = DefaultIngestMaxSize
+		if c.MaxQueue > 0 {
+			c.MaxSize = min(c.MaxSize, c.MaxQueue)
 		}
 	}
-	if c.MaxAge == 0 {
-		c.MaxAge = DefaultMaxAge
+	if c.MaxWait == 0 {
+		c.MaxWait = DefaultIngestMaxWait
 	}
 	if c.MaxFuture == 0 {
 		c.MaxFuture = DefaultMaxFuture
 	}
-	if c.InFlight == 0 {
-		c.InFlight = DefaultInFlight
+	if c.Concurrency == 0 {
+		c.Concurrency = DefaultIngestConcurrency
 	}
-	if c.MaxBuffer == 0 {
-		c.MaxBuffer = max(c.MaxBatch, DefaultBufferBatch*min(c.MaxBatch, 1<<24))
+	if c.MaxQueue == 0 {
+		c.MaxQueue = max(c.MaxSize, queueSizes*min(c.MaxSize, 1<<24))
 	}
-	if c.MinBackoff == 0 {
-		c.MinBackoff = DefaultMinBackoff
+	if c.Backoff == 0 {
+		c.Backoff = DefaultIngestBackoff
 		if c.MaxBackoff > 0 {
-			c.MinBackoff = min(c.MinBackoff, c.MaxBackoff)
+			c.Backoff = min(c.Backoff, c.MaxBackoff)
 		}
 	}
 	if c.MaxBackoff == 0 {
-		c.MaxBackoff = max(DefaultMaxBackoff, c.MinBackoff)
+		c.MaxBackoff = max(DefaultIngestMaxBackoff, c.Backoff)
 	}
 	switch {
-	case c.MaxBuffer < c.MaxBatch:
-		return c, fmt.Errorf("featurestore: IngestConfig.MaxBuffer %d is less than MaxBatch %d: no batch could be full", c.MaxBuffer, c.MaxBatch)
-	case c.MaxBackoff < c.MinBackoff:
-		return c, fmt.Errorf("featurestore: IngestConfig.MaxBackoff %v is less than MinBackoff %v", c.MaxBackoff, c.MinBackoff)
+	case c.MaxQueue < c.MaxSize:
+		return c, fmt.Errorf("featurestore: IngestConfig.MaxQueue %d is less than MaxSize %d: no batch could be full", c.MaxQueue, c.MaxSize)
+	case c.MaxBackoff < c.Backoff:
+		return c, fmt.Errorf("featurestore: IngestConfig.MaxBackoff %v is less than Backoff %v", c.MaxBackoff, c.Backoff)
 	case c.DropLate && c.AllowedLateness == 0:
 		return c, errors.New("featurestore: IngestConfig.DropLate needs AllowedLateness: it would drop every row that is out of order")
 	case c.DropLate && o.dead == nil:

@@ -94,7 +94,7 @@ func (in *Ingest) bury(b *batch, it *item, err error) {
 
 // backoff is the time before the next attempt, without jitter.
 func (in *Ingest) backoff(attempts int) time.Duration {
-	d := in.cfg.MinBackoff
+	d := in.cfg.Backoff
 	for ; attempts > 0 && d < in.cfg.MaxBackoff; attempts-- {
 		if d > in.cfg.MaxBackoff/2 {
 			return in.cfg.MaxBackoff

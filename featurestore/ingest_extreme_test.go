@@ -19,7 +19,7 @@ func TestIngestMaxAgeOfForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		view, _ := streamViews(t)
 		s := &scripted{Store: streamMem(t)}
-		in := newIngest(t, s, view, fs.IngestConfig{MaxBatch: 3, MaxAge: forever, WriteTimeout: forever, MaxFuture: forever, AllowedLateness: forever})
+		in := newIngest(t, s, view, fs.IngestConfig{MaxSize: 3, MaxWait: forever, WriteTimeout: forever, MaxFuture: forever, AllowedLateness: forever})
 		defer in.Close()
 		time.Sleep(time.Second)
 		send(t, in, streamRow(view, 1, 1), streamRow(view, 2, 1))
@@ -40,7 +40,7 @@ func TestIngestBackoffOfForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		view, _ := streamViews(t)
 		s := &scripted{Store: streamMem(t), onWrite: func(context.Context, []fs.Row, []fs.Outcome) error { return errStore }}
-		in := newIngest(t, s, view, fs.IngestConfig{MinBackoff: forever, MaxBackoff: forever})
+		in := newIngest(t, s, view, fs.IngestConfig{Backoff: forever, MaxBackoff: forever})
 		time.Sleep(forever / 2) // the sum of this and half of the back-off has no room
 		for i := range int64(20) {
 			send(t, in, streamRow(view, i, 1))

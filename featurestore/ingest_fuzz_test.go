@@ -82,8 +82,8 @@ func FuzzIngest(f *testing.F) {
 			var mu sync.Mutex
 			dead := map[int64]error{} // by position
 			cfg := fs.IngestConfig{
-				MaxBatch: 1 + int(size%8), MaxBuffer: 8 + int(size%50), InFlight: 1 + int(size%3), MaxAttempts: int(size % 5),
-				MaxAge: time.Millisecond * time.Duration(1+size%9), MinBackoff: time.Millisecond, MaxBackoff: 50 * time.Millisecond,
+				MaxSize: 1 + int(size%8), MaxQueue: 8 + int(size%50), Concurrency: 1 + int(size%3), MaxAttempts: int(size % 5),
+				MaxWait: time.Millisecond * time.Duration(1+size%9), Backoff: time.Millisecond, MaxBackoff: 50 * time.Millisecond,
 			}
 			if size%2 == 0 {
 				cfg.DropLate, cfg.AllowedLateness = true, 60

@@ -25,7 +25,7 @@ type Source struct {
 func (in *Ingest) Source() *Source { return &Source{in: in} }
 
 // Send is Ingest.Send with a position, for all rows that have come with it: all are accepted or none is. Without rows it only says that nothing is
-// to be done for the position. More rows than MaxBuffer are an ErrBufferFull; a position that is not greater than the last one is an
+// to be done for the position. More rows than MaxQueue are an ErrQueueFull; a position that is not greater than the last one is an
 // ErrPosition. After an error the same position may be sent again, or left out: then it counts as done when a later one is.
 func (s *Source) Send(ctx context.Context, position int64, rows ...Row) error {
 	return s.in.send(ctx, s, position, nil, rows...)

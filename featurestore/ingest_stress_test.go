@@ -26,7 +26,7 @@ func TestIngestConcurrentUse(t *testing.T) {
 		}}
 		var dead letters
 		in := newIngest(t, s, view, fs.IngestConfig{
-			MaxBatch: 7, MaxBuffer: 30, MaxAge: time.Microsecond, MinBackoff: time.Microsecond, MaxBackoff: time.Millisecond,
+			MaxSize: 7, MaxQueue: 30, MaxWait: time.Microsecond, Backoff: time.Microsecond, MaxBackoff: time.Millisecond,
 		}, dead.option())
 		var accepted, stored, failed atomic.Int64
 		var senders sync.WaitGroup

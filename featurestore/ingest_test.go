@@ -30,7 +30,7 @@ func TestIngestSendsAFullBatchAtOnceAndTheRestByAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		view, _ := streamViews(t)
 		s := &scripted{Store: streamMem(t)}
-		in := newIngest(t, s, view, fs.IngestConfig{MaxBatch: 3, MaxAge: time.Second})
+		in := newIngest(t, s, view, fs.IngestConfig{MaxSize: 3, MaxWait: time.Second})
 		defer in.Close()
 		for i := range int64(5) {
 			send(t, in, streamRow(view, i, 100))
@@ -60,7 +60,7 @@ func TestIngestAgeOfAFreshRowIsNotThatOfARetry(t *testing.T) {
 			}
 			return nil
 		}}
-		in := newIngest(t, s, view, fs.IngestConfig{MaxAge: time.Second, MinBackoff: time.Hour, MaxBackoff: time.Hour})
+		in := newIngest(t, s, view, fs.IngestConfig{MaxWait: time.Second, Backoff: time.Hour, MaxBackoff: time.Hour})
 		defer in.Close()
 		send(t, in, streamRow(view, 1, 1))
 		time.Sleep(2 * time.Second)
@@ -78,7 +78,7 @@ func TestIngestBoundsBatchesInFlight(t *testing.T) {
 		view, _ := streamViews(t)
 		release := make(chan struct{})
 		s := &scripted{Store: streamMem(t), onWrite: func(context.Context, []fs.Row, []fs.Outcome) error { <-release; return nil }}
-		in := newIngest(t, s, view, fs.IngestConfig{MaxBatch: 1, MaxBuffer: 10, InFlight: 2})
+		in := newIngest(t, s, view, fs.IngestConfig{MaxSize: 1, MaxQueue: 10, Concurrency: 2})
 		for i := range int64(5) {
 			send(t, in, streamRow(view, i, 1))
 		}
@@ -161,7 +161,7 @@ func TestIngestRetriesWithBackoffUntilStored(t *testing.T) {
 			}
 			return nil
 		}
-		in := newIngest(t, s, view, fs.IngestConfig{MaxAge: 1, MinBackoff: time.Second, MaxBackoff: 10 * time.Second})
+		in := newIngest(t, s, view, fs.IngestConfig{MaxWait: 1, Backoff: time.Second, MaxBackoff: 10 * time.Second})
 		defer in.Close()
 		acked := false
 		require.NoError(t, in.SendAck(t.Context(), streamRow(view, 1, 1), func(err error) { acked = err == nil }))
@@ -188,7 +188,7 @@ func TestIngestRowsThatFailDoNotBlockOthers(t *testing.T) {
 			}
 			return nil
 		}
-		in := newIngest(t, s, view, fs.IngestConfig{MaxBatch: 1, MaxBuffer: 10, InFlight: 1, MinBackoff: time.Hour, MaxBackoff: time.Hour})
+		in := newIngest(t, s, view, fs.IngestConfig{MaxSize: 1, MaxQueue: 10, Concurrency: 1, Backoff: time.Hour, MaxBackoff: time.Hour})
 		send(t, in, streamRow(view, 1, 1), streamRow(view, 2, 1))
 		synctest.Wait()
 		require.Equal(t, []int64{0, 1}, events(t, s, view, 1, 2))
@@ -236,7 +236,7 @@ func TestIngestPanicAndGoexitOfTheStore(t *testing.T) {
 			}
 			return nil
 		}
-		in := newIngest(t, s, view, fs.IngestConfig{InFlight: 1})
+		in := newIngest(t, s, view, fs.IngestConfig{Concurrency: 1})
 		send(t, in, streamRow(view, 1, 1))
 		require.NoError(t, in.Flush(t.Context()))
 		require.Equal(t, 3, calls)
@@ -256,7 +256,7 @@ func TestIngestGoexitOfCallbacks(t *testing.T) {
 			return nil
 		}}
 		handed := 0
-		in := newIngest(t, s, view, fs.IngestConfig{InFlight: 1, MaxAttempts: 1}, fs.WithDeadLetter(func(fs.DeadLetter) { handed++; goexit() }))
+		in := newIngest(t, s, view, fs.IngestConfig{Concurrency: 1, MaxAttempts: 1}, fs.WithDeadLetter(func(fs.DeadLetter) { handed++; goexit() }))
 		source := in.Source()
 		acked := 0
 		ack := func(error) { acked++; goexit() }
@@ -376,15 +376,15 @@ func TestIngestConfigErrors(t *testing.T) {
 	view, _ := streamViews(t)
 	s := streamMem(t)
 	for name, cfg := range map[string]fs.IngestConfig{
-		"MaxBatch":          {MaxBatch: -1},
-		"MaxAge":            {MaxAge: -1},
-		"InFlight":          {InFlight: -1},
-		"MaxBuffer":         {MaxBuffer: -1},
-		"less than":         {MaxBatch: 10, MaxBuffer: 9},
+		"MaxSize":           {MaxSize: -1},
+		"MaxWait":           {MaxWait: -1},
+		"Concurrency":       {Concurrency: -1},
+		"MaxQueue":          {MaxQueue: -1},
+		"less than":         {MaxSize: 10, MaxQueue: 9},
 		"WriteTimeout":      {WriteTimeout: -1},
 		"MaxAttempts":       {MaxAttempts: -1},
-		"MinBackoff":        {MinBackoff: -1},
-		"MaxBackoff":        {MinBackoff: 2, MaxBackoff: 1},
+		"Backoff":           {Backoff: -1},
+		"MaxBackoff":        {Backoff: 2, MaxBackoff: 1},
 		"MaxFuture":         {MaxFuture: -1},
 		"AllowedLateness":   {AllowedLateness: -1},
 		"needs Allowed":     {DropLate: true},
@@ -401,7 +401,7 @@ func TestIngestConfigErrors(t *testing.T) {
 	} {
 		require.Error(t, err)
 	}
-	for _, cfg := range []fs.IngestConfig{{MaxBuffer: 3}, {MaxBatch: math.MaxInt}, {MinBackoff: time.Hour}, {MaxBackoff: 1}} {
+	for _, cfg := range []fs.IngestConfig{{MaxQueue: 3}, {MaxSize: math.MaxInt}, {Backoff: time.Hour}, {MaxBackoff: 1}} {
 		in, err := fs.NewIngest(s, view, cfg)
 		require.NoError(t, err)
 		send(t, in, streamRow(view, 1, 1))

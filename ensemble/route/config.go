@@ -60,9 +60,9 @@ type Config struct {
 	// factor e lower. Default: DefaultLatencyDecay.
 	LatencyDecay time.Duration
 
-	// OnState, if not nil, is called when a member's state changes, on the goroutine of the request that changed it, outside locks. Calls may overlap
+	// OnStateChange, if not nil, is called when a member's state changes, on the goroutine of the request that changed it, outside locks. Calls may overlap
 	// and come out of order. It may call anything. A panic in it goes on to the caller.
-	OnState func(StateEvent)
+	OnStateChange func(StateEvent)
 }
 
 // Verdict says whose fault an error is.

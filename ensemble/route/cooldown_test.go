@@ -40,7 +40,7 @@ func TestCooldownDoublesUpToItsCapAndBeginsAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		err := errDown
 		var events []string
-		r := newRouter(t, route.Config{MaxFailures: 1, Cooldown: time.Second, MaxCooldown: 5 * time.Second, OnState: func(e route.StateEvent) {
+		r := newRouter(t, route.Config{MaxFailures: 1, Cooldown: time.Second, MaxCooldown: 5 * time.Second, OnStateChange: func(e route.StateEvent) {
 			events = append(events, fmt.Sprint(e.Member, " ", e.From, "→", e.To, " ", e.Wait, " ", e.Err))
 		}}, fails("a", &err))
 		for _, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 5 * time.Second, 5 * time.Second} {

@@ -27,7 +27,7 @@ func ExampleRouter() {
 	r, err := route.New(route.Table[prompt, string]{Members: []route.Member[prompt, string]{
 		{Name: "primary", Do: primary},
 		{Name: "fallback", Do: named("fallback")},
-	}}, route.Config{MaxFailures: 1, Cooldown: time.Minute, OnState: func(e route.StateEvent) {
+	}}, route.Config{MaxFailures: 1, Cooldown: time.Minute, OnStateChange: func(e route.StateEvent) {
 		fmt.Println(e.Member, e.From, "→", e.To, e.Wait, e.Err)
 	}})
 	if err != nil {

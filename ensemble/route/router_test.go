@@ -103,7 +103,7 @@ func TestCallersContext(t *testing.T) {
 	})
 	t.Run("between", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		r := newRouter(t, route.Config{OnState: func(route.StateEvent) { cancel(gone) }, MaxFailures: 1}, fails("a", &down), says("b"))
+		r := newRouter(t, route.Config{OnStateChange: func(route.StateEvent) { cancel(gone) }, MaxFailures: 1}, fails("a", &down), says("b"))
 		_, err := r.Do(ctx, "")
 		require.ErrorIs(t, err, gone)
 		require.ErrorIs(t, err, errDown)
@@ -158,7 +158,7 @@ func TestPanicAndGoexit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var events []route.StateEvent
-				r := newRouter(t, route.Config{MaxFailures: 1, Cooldown: time.Second, OnState: func(e route.StateEvent) { events = append(events, e) }},
+				r := newRouter(t, route.Config{MaxFailures: 1, Cooldown: time.Second, OnStateChange: func(e route.StateEvent) { events = append(events, e) }},
 					member{Name: "a", Do: func(context.Context, string) (string, error) { crash(); return "", nil }})
 				for range 2 {
 					var group sync.WaitGroup
@@ -194,7 +194,7 @@ func TestPanicOfCallbacks(t *testing.T) {
 		assert.Zero(t, stats(r, "a").InFlight)
 		assert.Equal(t, route.Up, stats(r, "a").State)
 
-		r = newRouter(t, route.Config{MaxFailures: 1, OnState: func(route.StateEvent) { panic("boom") }}, fails("a", &down))
+		r = newRouter(t, route.Config{MaxFailures: 1, OnStateChange: func(route.StateEvent) { panic("boom") }}, fails("a", &down))
 		assert.Panics(t, func() { _, _ = r.Do(t.Context(), "") })
 		time.Sleep(time.Hour)
 		for range 2 {

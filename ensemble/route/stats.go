@@ -25,7 +25,7 @@ func (s State) String() string {
 	return fmt.Sprintf("State(%d)", uint8(s))
 }
 
-// StateEvent is a change of a member's state, for [Config].OnState.
+// StateEvent is a change of a member's state, for [Config].OnStateChange.
 type StateEvent struct {
 	Member   string
 	From, To State

@@ -57,7 +57,7 @@ func stress(t *testing.T, p route.Picker) {
 	}
 	r, err := route.New(table{Members: members}, route.Config{
 		Pick: p, Classify: classify, MaxFailures: 2, Cooldown: 1, MaxCooldown: time.Microsecond, MaxRetryAfter: 1,
-		OnState: func(route.StateEvent) { events.Add(1) },
+		OnStateChange: func(route.StateEvent) { events.Add(1) },
 	}, route.WithKey(byKey))
 	require.NoError(t, err)
 	var group sync.WaitGroup

@@ -197,7 +197,7 @@ func (t *trip[Req, Resp]) failed(ctx context.Context, member string, out outcome
 
 // report tells of a change.
 func (r *Router[Req, Resp]) report(e StateEvent) {
-	if r.cfg.OnState != nil && e.From != e.To {
-		r.cfg.OnState(e)
+	if r.cfg.OnStateChange != nil && e.From != e.To {
+		r.cfg.OnStateChange(e)
 	}
 }
