@@ -12,7 +12,7 @@
 //
 // [Ensemble.Do] has the shape of all patterns; [Ensemble.Ask] also tells how far the members agree, who is missing, and why.
 //
-// A cascade asks models one after the other, the cheapest first, and goes on only while the answer is not sure enough: see NewCascade.
+// A [Cascade] asks models one after the other, the cheapest first, and goes on only while the answer is not sure enough.
 //
 // # Who must answer, and by when
 //
@@ -36,6 +36,14 @@
 //   - anything: [Preferred], [Stack] and [VectorStack] with a meta-model of one's own, or a [Combiner] of one's own
 //
 // [FitLinear] and [FitLogistic] fit a meta-model from outputs of the members for samples whose answer is known.
+//
+// # Cascades
+//
+// A [Cascade] is worth it when a cheap model is right on most requests and knows when it is not. [EvaluateCalibration] says whether its confidence means something,
+// [FitTemperature], [FitPlatt] and [FitIsotonic] make it mean more, and [FitThresholds] finds from labelled samples when to go on, for an accuracy or a
+// budget, with a report of what that covers. It keeps the local answer when a remote model fails or the deadline is too near, and can abstain. A confident answer
+// costs two readings of the clock and some atomic additions; nothing is allocated. It is not worth it when most requests go on: each of them then pays
+// for both models.
 //
 // # What is promised
 //

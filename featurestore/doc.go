@@ -13,6 +13,12 @@
 // [Reader.Matrix] fills a dense [Matrix] of float32, the input of a model. [Bind] fills structs, and [BindRow] makes rows of structs. A
 // [Transform] computes columns on each read, and for training by the same code: see [Transformer].
 //
+// # Stores
+//
+// Package memstore keeps rows in memory, boltstore in memory and in a file, redisstore in Redis, in the layout of Feast. storetest checks a store of your own.
+// [NewSharded] spreads entities over several stores, with replicas and hedged reads; [NewReadThrough] puts a cache before one view. They go around each other:
+// a ReadThrough around a Sharded around stores. Give [NewIngest], which writes a stream of rows, the outermost, so that the cache hears of what is written.
+//
 // # What is promised
 //
 // A row whose age is its view's TTL or more is not handed out, whatever the store does: a read says Expired or gives the default. A row takes the place of another only
