@@ -1,0 +1,159 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/scalable-ai/patterns/examples/internal/stats"
+	"github.com/scalable-ai/patterns/examples/internal/term"
+)
+
+// tooLate is when requests are made so late that what is measured is the machine.
+const tooLate = objective / 10
+
+// report lays out what was measured, also if that is not all that was meant to be.
+func report(trials []*trial, p plan) string {
+	var out strings.Builder
+	whole := trials[0]
+	if len(whole.calls) > 0 {
+		out.WriteString("\n" + about(whole))
+	}
+	good := [][]string{{"users answered in time", "all", "", "calm", "peak", "fall", "outage", "recovery", "p99, ms", "importer"}}
+	bad := [][]string{{"what became of the rest", "limited", "full", "open", "hopeless", "late", "failed", "in flight", "outage runs"}}
+	for _, t := range trials {
+		if len(t.calls) == 0 {
+			continue
+		}
+		users := t.share(isUser, 0, phases)
+		difference := ""
+		if t != whole {
+			difference = fmt.Sprintf("%+.0f", 100*(users-whole.share(isUser, 0, phases)))
+		}
+		row := []string{t.name, percent(users), difference}
+		for _, phase := range []int{calm, peak, fall, outage, recovery} {
+			row = append(row, percent(t.share(isUser, phase, phase+1)))
+		}
+		good = append(good, append(row, fmt.Sprintf("%.0f", milliseconds(t.percentile(99))), percent(t.share(isImporter, 0, phases))))
+		row = []string{t.name}
+		for _, r := range []result{limited, full, open, hopeless, late, failed} {
+			row = append(row, fmt.Sprint(t.count(r)))
+		}
+		bad = append(bad, append(row, fmt.Sprint(t.mostOpen), fmt.Sprint(t.outageBatches)))
+	}
+	out.WriteString("\n" + term.Table(good) + "\n" + term.Table(bad))
+	for _, t := range trials {
+		if t.count(broken) > 0 {
+			fmt.Fprintf(&out, "\n%s: %d requests had an error that none should have\n", t.name, t.count(broken))
+		}
+		if l := t.lateness(); l > tooLate {
+			fmt.Fprintf(&out, "\n%s: 1 %% of the requests were made more than %v late; the machine is too busy to measure on\n", t.name, l.Round(time.Millisecond))
+		}
+	}
+	return out.String()
+}
+
+// about tells of the whole chain what the tables do not: the swap, and the second model.
+func about(t *trial) string {
+	var out strings.Builder
+	served := map[string]int{}
+	stale, labelled, right, flagged, caught := 0, 0, 0, 0, 0
+	for _, c := range t.calls {
+		if c.result != inTime {
+			continue
+		}
+		served[c.version]++
+		if t.swapped > 0 && c.begun > t.swapped && c.version != "2" {
+			stale++
+		}
+		if c.labelled {
+			labelled++
+			if c.right {
+				right++
+			} else if c.review {
+				caught++
+			}
+			if c.review {
+				flagged++
+			}
+		}
+	}
+	if t.swapped > 0 {
+		fmt.Fprintf(&out, "Version 2 took over after %.2f s: %d answers of version 1, %d of version 2, %d of version 1 to requests that came later,\n%d requests failed outside of the outage.\n",
+			t.swapped.Seconds(), served["1"], served["2"], stale, t.failedOutside())
+	}
+	if labelled > 0 && labelled > right {
+		fmt.Fprintf(&out, "%s of the users' answers are right. The second model asks for a look at %s of them, and so finds %s of the wrong ones.\n",
+			percent(share(right, labelled)), percent(share(flagged, labelled)), percent(share(caught, labelled-right)))
+	}
+	return out.String()
+}
+
+func isUser(c call) bool { return c.tenant != importer }
+
+func isImporter(c call) bool { return c.tenant == importer }
+
+// share is that of the requests that came in phases [from, to) which were answered in time.
+func (t *trial) share(of func(call) bool, from, to int) float64 {
+	n, good := 0, 0
+	for _, c := range t.calls {
+		if of(c) && c.due >= t.plan.start(from) && c.due < t.plan.start(to) {
+			n++
+			if c.result == inTime {
+				good++
+			}
+		}
+	}
+	return share(good, n)
+}
+
+func (t *trial) count(r result) int {
+	n := 0
+	for _, c := range t.calls {
+		if c.result == r {
+			n++
+		}
+	}
+	return n
+}
+
+// failedOutside is the number of errors, other than rejections and lateness, of requests that the outage had nothing to do with.
+func (t *trial) failedOutside() int {
+	n := 0
+	for _, c := range t.calls {
+		during := c.due+objective >= t.plan.start(outage) && c.due < t.plan.start(recovery)+objective
+		if (c.result == failed || c.result == broken) && !during {
+			n++
+		}
+	}
+	return n
+}
+
+// percentile is that of the time that users' answers took which came in time.
+func (t *trial) percentile(p float64) time.Duration {
+	var took []time.Duration
+	for _, c := range t.calls {
+		if c.result == inTime && isUser(c) {
+			took = append(took, c.took)
+		}
+	}
+	slices.Sort(took)
+	return stats.Percentile(took, p)
+}
+
+// lateness is how late the machine was with the requests: the 99th percentile.
+func (t *trial) lateness() time.Duration {
+	var by []time.Duration
+	for _, c := range t.calls {
+		by = append(by, c.begun-c.due)
+	}
+	slices.Sort(by)
+	return stats.Percentile(by, 99)
+}
+
+func share(part, whole int) float64 { return ratio(uint64(part), uint64(whole)) }
+
+func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+
+	"github.com/scalable-ai/patterns/examples/internal/mnist"
+	"github.com/scalable-ai/patterns/examples/internal/nn"
+	"github.com/scalable-ai/patterns/examples/internal/progress"
+)
+
+const (
+	writers = 200 // whose digits are read
+
+	hidden     = 96 // width of the network's hidden layer
+	oldEpochs  = 1  // that version 1 has learnt
+	newEpochs  = 4  // and version 2
+	historyLen = 10_000
+)
+
+// world is what all runs have in common.
+type world struct {
+	old, new *nn.Network
+	images   []mnist.Image // that users ask for, some of them often
+	labels   []uint8       // what they show
+	archive  []mnist.Image // that the importer sends, each once
+	reviews  *reviews
+}
+
+// writerOf says who wrote an image.
+func writerOf(image int) int64 { return int64(image % writers) }
+
+// newWorld loads the images and trains the models. The images for training are divided: those to learn from, the history, on which the second model
+// learns when the first is wrong, and the importer's archive. Users send the test images.
+func newWorld(ctx context.Context, o options, stderr io.Writer) (*world, error) {
+	dir := o.data
+	if dir == "" {
+		var err error
+		if dir, err = mnist.Dir(ctx); err != nil {
+			return nil, fmt.Errorf("loading MNIST: %w\nname a folder that has them with -data", err)
+		}
+	}
+	train, test, err := mnist.Load(ctx, dir)
+	if err != nil {
+		return nil, fmt.Errorf("loading MNIST: %w", err)
+	}
+	if least := o.train + writers; train.Len() < least {
+		return nil, fmt.Errorf("there are %d images to learn from, -train %d needs %d: lower it", train.Len(), o.train, least)
+	}
+	learn, rest := split(train, o.train)
+	history, archive := split(rest, min(historyLen, rest.Len()/2))
+	w := &world{images: scrawl(test.Images, o.seed), labels: test.Labels, archive: scrawl(archive.Images, o.seed+1)}
+	if w.old, err = trainNetwork(ctx, o, learn, stderr, "version 1", oldEpochs); err != nil {
+		return nil, err
+	}
+	if w.new, err = trainNetwork(ctx, o, learn, stderr, "version 2", newEpochs); err != nil {
+		return nil, err
+	}
+	history.Images = scrawl(history.Images, o.seed+2)
+	if w.reviews, err = newReviews(ctx, w.old, history); err != nil {
+		return nil, fmt.Errorf("the second model: %w", err)
+	}
+	return w, nil
+}
+
+func split(s *mnist.Set, at int) (first, rest *mnist.Set) {
+	return &mnist.Set{Images: s.Images[:at], Labels: s.Labels[:at]}, &mnist.Set{Images: s.Images[at:], Labels: s.Labels[at:]}
+}
+
+// scrawl returns the images as their writers write: some are careful, some leave up to three tenths of the paper in stains.
+func scrawl(images []mnist.Image, seed uint64) []mnist.Image {
+	random := rand.New(rand.NewPCG(seed, 3))
+	scrawled := make([]mnist.Image, len(images))
+	for i, image := range images {
+		carelessness := float64(writerOf(i)) / writers
+		stains := int(0.3 * carelessness * carelessness * carelessness * mnist.Pixels)
+		scrawled[i] = append(mnist.Image(nil), image...)
+		for range stains {
+			scrawled[i][random.IntN(len(image))] = byte(random.IntN(256))
+		}
+	}
+	return scrawled
+}
+
+func trainNetwork(ctx context.Context, o options, set *mnist.Set, w io.Writer, name string, epochs int) (*nn.Network, error) {
+	network, err := nn.New(o.seed, mnist.Pixels, hidden, mnist.Classes)
+	if err != nil {
+		return nil, err
+	}
+	bar := progress.New(w, "training "+name, 1000)
+	defer bar.End()
+	err = network.Train(ctx, set, nn.Training{
+		Epochs: epochs, BatchSize: 64, Rate: 0.1, Momentum: 0.9, Seed: o.seed,
+		Progress: func(p nn.Progress) {
+			bar.Set(1000*p.Step/p.Steps, fmt.Sprintf("epoch %d  accuracy %.1f%%", p.Epoch, 100*p.Accuracy))
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("training %s: %w", name, err)
+	}
+	return network, nil
+}
