@@ -20,8 +20,8 @@ const (
 	// openTime is what it takes to open a session: the weights go to the device.
 	openTime = 25 * time.Millisecond
 
-	// slowdown is how many times as long a batch takes that is going to fail.
-	slowdown = 2
+	// slowdown is how many times as long a batch takes when the device is slow or failing.
+	slowdown = 3
 
 	modelName = "digits"
 )
@@ -34,21 +34,22 @@ var errDevice = errors.New("the device has failed")
 // device is what the sessions run on. Its time is simulated, so that the example has a known capacity on any machine: it is slept away, on top of the
 // real computation, which takes the processor a small part of that time. As on a GPU, what has begun cannot be interrupted.
 type device struct {
-	broken  atomic.Bool
-	batches atomic.Int64 // all that it has begun
-	wasted  atomic.Int64 // those of them that failed
+	slow, fails atomic.Bool  // as of now
+	batches     atomic.Int64 // that it has begun
 }
 
 func (d *device) run(images int) error {
 	d.batches.Add(1)
 	takes := fixedTime + time.Duration(images)*timePerImage
-	if !d.broken.Load() {
-		time.Sleep(takes)
-		return nil
+	if d.slow.Load() {
+		takes *= slowdown
 	}
-	d.wasted.Add(1)
-	time.Sleep(slowdown * takes)
-	return errDevice
+	fails := d.fails.Load()
+	time.Sleep(takes)
+	if fails {
+		return errDevice
+	}
+	return nil
 }
 
 // model is a version of the network on the device.

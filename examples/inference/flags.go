@@ -44,7 +44,7 @@ func parseFlags(args []string, stderr io.Writer) (o options, status int, ok bool
 	var quick bool
 	var without string
 	flags := flag.NewFlagSet("inference", flag.ContinueOnError)
-	flags.DurationVar(&o.phase, "phase", 700*time.Millisecond, fmt.Sprintf("`duration` of each of the %d phases of a run, %v to %v", phases, minPhase, maxPhase))
+	flags.DurationVar(&o.phase, "phase", 600*time.Millisecond, fmt.Sprintf("`duration` of each of the %d phases of a run, %v to %v", phases, minPhase, maxPhase))
 	flags.Float64Var(&o.zipf, "zipf", 1.1, "`exponent` of the popularity of the users' images, more than 1, at most 3")
 	flags.IntVar(&o.train, "train", 30_000, "`images` to learn from, 100 to 30000")
 	flags.Uint64Var(&o.seed, "seed", 1, "decides all that is random but the timing")

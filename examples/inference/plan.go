@@ -9,7 +9,7 @@ import (
 )
 
 // phases is their number.
-const phases = 6
+const phases = 7
 
 // The phases of a run, all of the same length.
 const (
@@ -17,16 +17,17 @@ const (
 	rise
 	peak // in the middle of it the version is swapped
 	fall
-	outage // the device fails
+	slow   // the device takes several times as long
+	outage // so it does, and fails
 	recovery
 )
 
-var phaseNames = [phases]string{"calm", "rise", "peak", "fall", "outage", "recovery"}
+var phaseNames = [phases]string{"calm", "rise", "peak", "fall", "slow", "outage", "recovery"}
 
 // The load at the beginning and the end of each phase, as a multiple of the device's capacity.
 var (
-	userLoad     = [phases + 1]float64{0.5, 0.5, 1.3, 1.3, 0.9, 0.9, 0.5}
-	importerLoad = [phases + 1]float64{0, 0, 0.7, 0.7, 0, 0, 0}
+	userLoad     = [phases + 1]float64{0.5, 0.5, 1.5, 1.5, 0.9, 0.9, 0.9, 0.5}
+	importerLoad = [phases + 1]float64{0, 0, 0.5, 0.5, 0, 0, 0, 0}
 )
 
 const (

@@ -20,29 +20,22 @@ func report(trials []*trial, p plan) string {
 	if len(whole.calls) > 0 {
 		out.WriteString("\n" + about(whole))
 	}
-	good := [][]string{{"users answered in time", "all", "", "calm", "peak", "fall", "outage", "recovery", "p99, ms", "importer"}}
-	bad := [][]string{{"what became of the rest", "limited", "full", "open", "hopeless", "late", "failed", "in flight", "outage runs"}}
+	tables := [][][]string{
+		{{"", "all", "±", "calm", "peak", "fall", "slow", "outage", "recovery"}},
+		{{"", "limiter", "bulkhead", "breaker", "batcher", "late", "failed", "importer"}},
+		{{"", "99 %", "to an error", "in flight", "device runs"}},
+	}
 	for _, t := range trials {
 		if len(t.calls) == 0 {
 			continue
 		}
-		users := t.share(isUser, 0, phases)
-		difference := ""
-		if t != whole {
-			difference = fmt.Sprintf("%+.0f", 100*(users-whole.share(isUser, 0, phases)))
+		for i, row := range [][]string{answeredRow(t, whole), resultsRow(t), costRow(t)} {
+			tables[i] = append(tables[i], append([]string{t.name}, row...))
 		}
-		row := []string{t.name, percent(users), difference}
-		for _, phase := range []int{calm, peak, fall, outage, recovery} {
-			row = append(row, percent(t.share(isUser, phase, phase+1)))
-		}
-		good = append(good, append(row, fmt.Sprintf("%.0f", milliseconds(t.percentile(99))), percent(t.share(isImporter, 0, phases))))
-		row = []string{t.name}
-		for _, r := range []result{limited, full, open, hopeless, late, failed} {
-			row = append(row, fmt.Sprint(t.count(r)))
-		}
-		bad = append(bad, append(row, fmt.Sprint(t.mostOpen), fmt.Sprint(t.outageBatches)))
 	}
-	out.WriteString("\n" + term.Table(good) + "\n" + term.Table(bad))
+	for i, title := range titles {
+		fmt.Fprintf(&out, "\n%s\n\n%s", title, term.Table(tables[i]))
+	}
 	for _, t := range trials {
 		if t.count(broken) > 0 {
 			fmt.Fprintf(&out, "\n%s: %d requests had an error that none should have\n", t.name, t.count(broken))
@@ -52,6 +45,41 @@ func report(trials []*trial, p plan) string {
 		}
 	}
 	return out.String()
+}
+
+// titles are those of the tables.
+var titles = []string{
+	"Percent of the users' requests that are answered in time, and in how far that differs from the whole chain",
+	"Requests that were rejected by a layer, came too late or failed; percent of the importer's that were answered",
+	"Milliseconds to a user's answer, and to an error in the outage (median); most requests in flight; runs of the\ndevice in the outage",
+}
+
+func answeredRow(t, whole *trial) []string {
+	all := t.share(isUser, 0, phases)
+	row := []string{percent(all), ""}
+	if t != whole {
+		row[1] = fmt.Sprintf("%+.0f", 100*(all-whole.share(isUser, 0, phases)))
+	}
+	for _, phase := range []int{calm, peak, fall, slow, outage, recovery} {
+		row = append(row, percent(t.share(isUser, phase, phase+1)))
+	}
+	return row
+}
+
+func resultsRow(t *trial) (row []string) {
+	for _, r := range []result{limited, full, open, hopeless, late, failed} {
+		row = append(row, fmt.Sprint(t.count(r)))
+	}
+	return append(row, percent(t.share(isImporter, 0, phases)))
+}
+
+func costRow(t *trial) []string {
+	answers := t.times(func(c call) bool { return isUser(c) && c.result == inTime })
+	errors := t.times(func(c call) bool { return isUser(c) && c.result != inTime && t.plan.at(c.due) == outage })
+	return []string{
+		fmt.Sprintf("%.1f", milliseconds(stats.Percentile(answers, 99))), fmt.Sprintf("%.1f", milliseconds(stats.Percentile(errors, 50))),
+		fmt.Sprint(t.mostOpen), fmt.Sprint(t.outageRuns),
+	}
 }
 
 // about tells of the whole chain what the tables do not: the swap, and the second model.
@@ -84,7 +112,7 @@ func about(t *trial) string {
 			t.swapped.Seconds(), served["1"], served["2"], stale, t.failedOutside())
 	}
 	if labelled > 0 && labelled > right {
-		fmt.Fprintf(&out, "%s of the users' answers are right. The second model asks for a look at %s of them, and so finds %s of the wrong ones.\n",
+		fmt.Fprintf(&out, "%s %% of the users' answers are right. The second model asks for a look at %s %% of them, and so finds %s %% of the wrong ones.\n",
 			percent(share(right, labelled)), percent(share(flagged, labelled)), percent(share(caught, labelled-right)))
 	}
 	return out.String()
@@ -130,16 +158,16 @@ func (t *trial) failedOutside() int {
 	return n
 }
 
-// percentile is that of the time that users' answers took which came in time.
-func (t *trial) percentile(p float64) time.Duration {
+// times are how long the calls took, in ascending order.
+func (t *trial) times(of func(call) bool) []time.Duration {
 	var took []time.Duration
 	for _, c := range t.calls {
-		if c.result == inTime && isUser(c) {
+		if of(c) {
 			took = append(took, c.took)
 		}
 	}
 	slices.Sort(took)
-	return stats.Percentile(took, p)
+	return took
 }
 
 // lateness is how late the machine was with the requests: the 99th percentile.
@@ -154,6 +182,6 @@ func (t *trial) lateness() time.Duration {
 
 func share(part, whole int) float64 { return ratio(uint64(part), uint64(whole)) }
 
-func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
+func percent(share float64) string { return fmt.Sprintf("%.0f", 100*share) }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

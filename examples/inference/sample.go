@@ -10,9 +10,9 @@ import (
 )
 
 // width is the number of columns that a run is drawn in.
-const width = 60
+const width = 8 * phases
 
-// column is what happened in a sixtieth of a run.
+// column is what happened in a part of a run.
 type column struct {
 	results  [results]int64 // requests that ended
 	made     int64

@@ -36,7 +36,7 @@ func everything() settings {
 		// Twice what the sessions work on: a batch in each, and one that waits for each.
 		bulkhead: bulkhead.Config{Capacity: 2 * sessions * maxBatch},
 		// It opens within a few batches and asks often, as a run has only seconds. In production the times would be those of the defaults.
-		breaker: breaker.Config{Name: "device", Window: 4 * maxBatch, MinCalls: maxBatch, OpenFor: objective, MaxOpenFor: 2 * objective, Probes: 3, ProbeConcurrency: 3},
+		breaker: breaker.Config{Name: "device", Window: 4 * maxBatch, MinCalls: maxBatch, OpenFor: objective / 2, MaxOpenFor: objective, Probes: 3, ProbeConcurrency: 3},
 		batcher: batching.Config{MaxSize: maxBatch, Concurrency: sessions, Policy: batching.Deadline(objective)},
 	}
 }
@@ -54,10 +54,10 @@ var variants = []variant{
 	{"limiter", "no limiter", noLimiter},
 	{"bulkhead", "no bulkhead", noBulkhead},
 	{"breaker", "no breaker", func(s *settings) { s.unguarded = true }},
-	{"deadline", "window, not deadline", noDeadline},
-	{"queues", "neither of the two *", func(s *settings) { noBulkhead(s); noDeadline(s) }},
+	{"deadline", "plain window", noDeadline},
+	{"queues", "neither of these", func(s *settings) { noBulkhead(s); noDeadline(s) }},
 	{"batcher", "batches of one", func(s *settings) { s.batcher.MaxSize = 1 }},
-	{"pool", "no pool of sessions", func(s *settings) { s.unpooled = true }},
+	{"pool", "no session pool", func(s *settings) { s.unpooled = true }},
 	{"any", "only the sessions", func(s *settings) {
 		s.uncached, s.unguarded, s.batcher.MaxSize = true, true, 1
 		noLimiter(s)

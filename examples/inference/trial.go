@@ -27,7 +27,7 @@ type trial struct {
 	mostOpen int           // requests in flight
 	swapped  time.Duration // when the new version had taken over; 0: it has not
 
-	batches, wasted, outageBatches int64 // of the device
+	outageRuns int64 // batches that the device began while it failed
 }
 
 func newTrial(v variant, p plan) *trial { return &trial{variant: v, plan: p} }
@@ -63,7 +63,6 @@ func (t *trial) run(ctx context.Context, w *world, show func(*trial)) (err error
 	t.drive(ctx, w, c)
 	stop()
 	wg.Wait()
-	t.batches, t.wasted = d.batches.Load(), d.wasted.Load()
 	t.complete = ctx.Err() == nil
 	if !t.complete {
 		return fmt.Errorf("%s, %d of %d requests made: %w", t.name, len(t.calls), len(t.plan.arrivals), context.Cause(ctx))
@@ -85,16 +84,17 @@ func (t *trial) swap(ctx context.Context, c *chain, m *model) error {
 	return nil
 }
 
-// breakDevice has the device fail during the outage.
+// breakDevice has the device become slow, fail and recover.
 func (t *trial) breakDevice(ctx context.Context, d *device) {
-	if !waitUntil(ctx, t.start.Add(t.plan.start(outage))) {
-		return
-	}
+	waitUntil(ctx, t.start.Add(t.plan.start(slow)))
+	d.slow.Store(true)
+	waitUntil(ctx, t.start.Add(t.plan.start(outage)))
 	before := d.batches.Load()
-	d.broken.Store(true)
+	d.fails.Store(true)
 	waitUntil(ctx, t.start.Add(t.plan.start(recovery)))
-	d.broken.Store(false)
-	t.outageBatches = d.batches.Load() - before
+	d.slow.Store(false)
+	d.fails.Store(false)
+	t.outageRuns = d.batches.Load() - before
 }
 
 // drive makes the requests when they are due, whatever became of the earlier ones: new callers do not know how the others fare. It returns when

@@ -73,7 +73,7 @@ func line(t *trial, elapsed time.Duration) string {
 		now.inFlight, batches/n, 100*hits/n, now.version, now.state)
 }
 
-// picture draws a run so far, a column for each sixtieth of it.
+// picture draws a run so far, a column for each part of it.
 func picture(t *trial, color bool) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -118,7 +118,10 @@ func phaseRow() term.Row {
 	for i, name := range phaseNames {
 		row.Cells += name + strings.Repeat(" ", width/phases-len(name))
 		paint := term.Color(0)
-		if i == outage {
+		switch i {
+		case slow:
+			paint = term.Yellow
+		case outage:
 			paint = term.Red
 		}
 		row.Colors = append(row.Colors, slices.Repeat([]term.Color{paint}, width/phases)...)

@@ -69,13 +69,13 @@ func split(s *mnist.Set, at int) (first, rest *mnist.Set) {
 	return &mnist.Set{Images: s.Images[:at], Labels: s.Labels[:at]}, &mnist.Set{Images: s.Images[at:], Labels: s.Labels[at:]}
 }
 
-// scrawl returns the images as their writers write: some are careful, some leave up to three tenths of the paper in stains.
+// scrawl returns the images as their writers write: some are careful, some leave up to a fifth of the paper in stains.
 func scrawl(images []mnist.Image, seed uint64) []mnist.Image {
 	random := rand.New(rand.NewPCG(seed, 3))
 	scrawled := make([]mnist.Image, len(images))
 	for i, image := range images {
 		carelessness := float64(writerOf(i)) / writers
-		stains := int(0.3 * carelessness * carelessness * carelessness * mnist.Pixels)
+		stains := int(0.2 * carelessness * carelessness * carelessness * mnist.Pixels)
 		scrawled[i] = append(mnist.Image(nil), image...)
 		for range stains {
 			scrawled[i][random.IntN(len(image))] = byte(random.IntN(256))
