@@ -15,7 +15,7 @@ import (
 )
 
 // objective is within what a caller wants its answer: its deadline.
-const objective = 100 * time.Millisecond
+const objective = 200 * time.Millisecond
 
 // request is an image, of a tenant's customer.
 type request struct {

@@ -14,11 +14,11 @@ const (
 	maxBatch = 16
 
 	// What a batch takes on the device, in one session: most of it whatever its size, as with GPUs.
-	fixedTime    = 10 * time.Millisecond
-	timePerImage = time.Millisecond
+	fixedTime    = 20 * time.Millisecond
+	timePerImage = 2 * time.Millisecond
 
 	// openTime is what it takes to open a session: the weights go to the device.
-	openTime = 25 * time.Millisecond
+	openTime = 50 * time.Millisecond
 
 	// slowdown is how many times as long a batch takes when the device is slow or failing.
 	slowdown = 3

@@ -13,21 +13,21 @@ const phases = 7
 
 // The phases of a run, all of the same length.
 const (
-	calm = iota
-	rise
-	peak // in the middle of it the version is swapped
+	rise = iota
+	peak
+	swap // still the peak; it begins with a new version
 	fall
 	slow   // the device takes several times as long
 	outage // so it does, and fails
 	recovery
 )
 
-var phaseNames = [phases]string{"calm", "rise", "peak", "fall", "slow", "outage", "recovery"}
+var phaseNames = [phases]string{"rise", "peak", "swap", "fall", "slow", "outage", "recovery"}
 
 // The load at the beginning and the end of each phase, as a multiple of the device's capacity.
 var (
-	userLoad     = [phases + 1]float64{0.5, 0.5, 1.5, 1.5, 0.9, 0.9, 0.9, 0.5}
-	importerLoad = [phases + 1]float64{0, 0, 0.5, 0.5, 0, 0, 0, 0}
+	userLoad     = [phases + 1]float64{0.5, 1.4, 1.4, 1.4, 0.9, 0.9, 0.9, 0.5}
+	importerLoad = [phases + 1]float64{0, 0.6, 0.6, 0.6, 0, 0, 0, 0}
 )
 
 const (
@@ -54,7 +54,7 @@ func newPlan(o options, w *world) plan {
 	p := plan{phase: o.phase}
 	random := rand.New(rand.NewPCG(o.seed, 4))
 	rank := random.Perm(len(w.images))
-	zipf := rand.NewZipf(random, o.zipf, 1, uint64(len(rank)-1))
+	zipf := rand.NewZipf(random, o.zipf, 10, uint64(len(rank)-1))
 	for _, due := range p.times(userLoad, random) {
 		p.arrivals = append(p.arrivals, arrival{due, fmt.Sprint("tenant ", 1+random.IntN(tenants)), rank[zipf.Uint64()]})
 	}
@@ -93,5 +93,3 @@ func (p plan) total() time.Duration { return p.start(phases) }
 
 // at says in which phase a time is.
 func (p plan) at(elapsed time.Duration) int { return int(min(max(elapsed/p.phase, 0), phases-1)) }
-
-func (p plan) swapAt() time.Duration { return p.start(peak) + p.phase/2 }

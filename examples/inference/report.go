@@ -21,7 +21,7 @@ func report(trials []*trial, p plan) string {
 		out.WriteString("\n" + about(whole))
 	}
 	tables := [][][]string{
-		{{"", "all", "±", "calm", "peak", "fall", "slow", "outage", "recovery"}},
+		{{"", "all", "±", "rise", "peak", "swap", "fall", "slow", "outage", "recovery"}},
 		{{"", "limiter", "bulkhead", "breaker", "batcher", "late", "failed", "importer"}},
 		{{"", "99 %", "to an error", "in flight", "device runs"}},
 	}
@@ -60,7 +60,7 @@ func answeredRow(t, whole *trial) []string {
 	if t != whole {
 		row[1] = fmt.Sprintf("%+.0f", 100*(all-whole.share(isUser, 0, phases)))
 	}
-	for _, phase := range []int{calm, peak, fall, slow, outage, recovery} {
+	for _, phase := range []int{rise, peak, swap, fall, slow, outage, recovery} {
 		row = append(row, percent(t.share(isUser, phase, phase+1)))
 	}
 	return row

@@ -43,9 +43,9 @@ type reviews struct {
 	matrices sync.Pool // of *fs.Matrix
 }
 
-// newReviews has one half of the history fill the store, and the model learn from the other. Training reads features in the same way as
+// newReviews gets how sure the network was of each image of the history, and whether it was wrong. It has one half fill the store, and the model learn from the other. Training reads features in the same way as
 // serving does, so both see the same numbers.
-func newReviews(ctx context.Context, network *nn.Network, history *mnist.Set) (*reviews, error) {
+func newReviews(ctx context.Context, confidences []float32, wrong []int) (*reviews, error) {
 	store, err := memstore.New(memstore.Config{})
 	if err != nil {
 		return nil, err
@@ -61,7 +61,6 @@ func newReviews(ctx context.Context, network *nn.Network, history *mnist.Set) (*
 	if err != nil {
 		return nil, err
 	}
-	confidences, wrong := examine(network, history)
 	half := len(wrong) / 2
 	if err := write(ctx, online, defs, wrong[:half]); err != nil {
 		return nil, err

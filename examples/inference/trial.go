@@ -55,9 +55,9 @@ func (t *trial) run(ctx context.Context, w *world, show func(*trial)) (err error
 
 	t.start = time.Now()
 	var wg sync.WaitGroup
-	var swap error
+	var swapErr error
 	over, stop := context.WithCancel(ctx)
-	wg.Go(func() { swap = t.swap(over, c, &model{"2", w.new, d}) })
+	wg.Go(func() { swapErr = t.swap(over, c, &model{"2", w.new, d}) })
 	wg.Go(func() { t.breakDevice(over, d) })
 	wg.Go(func() { t.sample(over, c, show) })
 	t.drive(ctx, w, c)
@@ -67,12 +67,12 @@ func (t *trial) run(ctx context.Context, w *world, show func(*trial)) (err error
 	if !t.complete {
 		return fmt.Errorf("%s, %d of %d requests made: %w", t.name, len(t.calls), len(t.plan.arrivals), context.Cause(ctx))
 	}
-	return swap
+	return swapErr
 }
 
 // swap deploys the new version at its time.
 func (t *trial) swap(ctx context.Context, c *chain, m *model) error {
-	if !waitUntil(ctx, t.start.Add(t.plan.swapAt())) {
+	if !waitUntil(ctx, t.start.Add(t.plan.start(swap))) {
 		return nil
 	}
 	if err := c.deploy(context.WithoutCancel(ctx), m); err != nil {

@@ -59,7 +59,8 @@ func newWorld(ctx context.Context, o options, stderr io.Writer) (*world, error) 
 		return nil, err
 	}
 	history.Images = scrawl(history.Images, o.seed+2)
-	if w.reviews, err = newReviews(ctx, w.old, history); err != nil {
+	confidences, wrong := examine(w.old, history)
+	if w.reviews, err = newReviews(ctx, confidences, wrong); err != nil {
 		return nil, fmt.Errorf("the second model: %w", err)
 	}
 	return w, nil
