@@ -56,7 +56,9 @@ func testChain(t *testing.T, w *world, s settings) (*chain, *device) {
 	return c, d
 }
 
-func (w *world) request(i int) request { return request{"tenant 1", writerOf(i), w.images[i]} }
+func (w *world) request(i int) request {
+	return request{fmt.Sprint("tenant ", i%tenants), writerOf(i), w.images[i]}
+}
 
 func TestTheChainAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -78,7 +80,7 @@ func TestTheChainAnswers(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		assert.LessOrEqual(t, d.batches.Load()-before, int64(4), "each image once, in batches")
+		assert.LessOrEqual(t, d.batches.Load()-before, int64(maxBatch/2), "each image once, in batches")
 		require.NoError(t, c.close())
 	})
 }
@@ -173,7 +175,7 @@ func TestOverloadIsNoFailure(t *testing.T) {
 		assert.Contains(t, counts, hopeless)
 		assert.Contains(t, counts, inTime)
 		assert.NotContains(t, counts, open)
-		assert.Zero(t, c.breaker.Stats().Failures)
+		assert.Equal(t, breaker.StateClosed, c.breaker.State())
 		require.NoError(t, c.close())
 	})
 }

@@ -17,9 +17,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// smallData has few images, of which a network that has seen 300 of them once misreads some.
+// smallData has few images, of which a network that has seen 100 of them once misreads some.
 func smallData(t *testing.T) []string {
-	return []string{"-train", "300", "-data", mnisttest.Dir(t, 1500, 400)}
+	return []string{"-train", "100", "-data", mnisttest.Dir(t, 1500, 400)}
 }
 
 // The whole program in real time, as short as it gets.

@@ -26,12 +26,12 @@ var phaseNames = [phases]string{"rise", "peak", "swap", "fall", "slow", "outage"
 
 // The load at the beginning and the end of each phase, as a multiple of the device's capacity.
 var (
-	userLoad     = [phases + 1]float64{0.5, 1.4, 1.4, 1.4, 0.9, 0.9, 0.9, 0.5}
-	importerLoad = [phases + 1]float64{0, 0.6, 0.6, 0.6, 0, 0, 0, 0}
+	userLoad     = [phases + 1]float64{0.5, 1.5, 1.5, 1.5, 0.9, 0.9, 0.9, 0.5}
+	importerLoad = [phases + 1]float64{0, 0.5, 0.5, 0.5, 0, 0, 0, 0}
 )
 
 const (
-	tenants  = 8
+	tenants  = 16
 	importer = "importer"
 )
 
@@ -54,7 +54,7 @@ func newPlan(o options, w *world) plan {
 	p := plan{phase: o.phase}
 	random := rand.New(rand.NewPCG(o.seed, 4))
 	rank := random.Perm(len(w.images))
-	zipf := rand.NewZipf(random, o.zipf, 10, uint64(len(rank)-1))
+	zipf := rand.NewZipf(random, o.zipf, 30, uint64(len(rank)-1))
 	for _, due := range p.times(userLoad, random) {
 		p.arrivals = append(p.arrivals, arrival{due, fmt.Sprint("tenant ", 1+random.IntN(tenants)), rank[zipf.Uint64()]})
 	}

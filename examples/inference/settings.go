@@ -24,17 +24,17 @@ type settings struct {
 	unpooled  bool // a session is opened for each batch
 }
 
-// tenantShare is the number of requests per second that each tenant may make of the device: a quarter of what it can answer.
-const tenantShare = int(sessions * maxBatch * time.Second / (fixedTime + maxBatch*timePerImage) / 4)
+// tenantShare is the number of requests per second that each tenant may make of the device: an eighth of what it can answer.
+const tenantShare = int(sessions * maxBatch * time.Second / (fixedTime + maxBatch*timePerImage) / 8)
 
 // everything are the settings of the whole chain.
 func everything() settings {
 	return settings{
 		cache: cache.Config{Size: 5000},
-		// No tenant gets more than a quarter of the device, but for small bursts. It learns so at once.
+		// No tenant gets more than an eighth of the device, but for small bursts. It learns so at once.
 		limiter: limiter.KeyedConfig{Each: limiter.Config{Requests: limiter.Limit{Events: tenantShare, Per: time.Second, Burst: tenantShare / 5}, NoWait: true}},
-		// Twice what the sessions work on: a batch in each, and one that waits for each.
-		bulkhead: bulkhead.Config{Capacity: 2 * sessions * maxBatch},
+		// Three times what the sessions work on: a batch in each, and two that wait for each.
+		bulkhead: bulkhead.Config{Capacity: 3 * sessions * maxBatch},
 		// It opens within a few batches and asks often, as a run has only seconds. In production the times would be those of the defaults.
 		breaker: breaker.Config{Name: "device", Window: 4 * maxBatch, MinCalls: maxBatch, OpenFor: objective / 2, MaxOpenFor: objective, Probes: 3, ProbeConcurrency: 3},
 		batcher: batching.Config{MaxSize: maxBatch, Concurrency: sessions, Policy: batching.Deadline(objective)},
@@ -53,9 +53,9 @@ var variants = []variant{
 	{"cache", "no cache", func(s *settings) { s.uncached = true }},
 	{"limiter", "no limiter", noLimiter},
 	{"bulkhead", "no bulkhead", noBulkhead},
-	{"breaker", "no breaker", func(s *settings) { s.unguarded = true }},
 	{"deadline", "plain window", noDeadline},
-	{"queues", "neither of these", func(s *settings) { noBulkhead(s); noDeadline(s) }},
+	{"three", "none of the three", func(s *settings) { noLimiter(s); noBulkhead(s); noDeadline(s) }},
+	{"breaker", "no breaker", func(s *settings) { s.unguarded = true }},
 	{"batcher", "batches of one", func(s *settings) { s.batcher.MaxSize = 1 }},
 	{"pool", "no session pool", func(s *settings) { s.unpooled = true }},
 	{"any", "only the sessions", func(s *settings) {
