@@ -61,7 +61,7 @@ func TestRunInterrupted(t *testing.T) {
 	data := smallData(t)
 	for at, want := range map[string]string{
 		"epoch 1  accuracy": "", // while it trains
-		"comparing  20%":    "\nthe whole chain ",
+		"no cache":          "\nthe whole chain ",
 	} {
 		ctx, stop := context.WithCancel(t.Context())
 		stderr := &interrupter{at: at, stop: stop}

@@ -15,12 +15,11 @@ import (
 // trial is one run of the plan through a chain, and what was measured of it.
 type trial struct {
 	variant
-	plan     plan
-	start    time.Time
-	made     atomic.Int64
-	calls    []call
-	live     tally
-	complete bool // not interrupted
+	plan  plan
+	start time.Time
+	made  atomic.Int64
+	calls []call
+	live  tally
 
 	mu       sync.Mutex
 	columns  []column
@@ -56,15 +55,12 @@ func (t *trial) run(ctx context.Context, w *world, show func(*trial)) (err error
 	t.start = time.Now()
 	var wg sync.WaitGroup
 	var swapErr error
-	over, stop := context.WithCancel(ctx)
-	wg.Go(func() { swapErr = t.swap(over, c, &model{"2", w.new, d}) })
-	wg.Go(func() { t.breakDevice(over, d) })
-	wg.Go(func() { t.sample(over, c, show) })
+	wg.Go(func() { swapErr = t.swap(ctx, c, &model{"2", w.new, d}) })
+	wg.Go(func() { t.breakDevice(ctx, d) })
+	wg.Go(func() { t.sample(ctx, c, show) })
 	t.drive(ctx, w, c)
-	stop()
 	wg.Wait()
-	t.complete = ctx.Err() == nil
-	if !t.complete {
+	if ctx.Err() != nil {
 		return fmt.Errorf("%s, %d of %d requests made: %w", t.name, len(t.calls), len(t.plan.arrivals), context.Cause(ctx))
 	}
 	return swapErr

@@ -103,12 +103,10 @@ func picture(t *trial, color bool) string {
 		}),
 		row("in flight", 4*sessions*maxBatch, term.Cyan, "", func(c column) float64 { return float64(c.inFlight) }),
 		row("batch", maxBatch, term.Cyan, "", func(c column) float64 { return c.batch }),
-		row("hit rate", 1, term.Cyan, " %", func(c column) float64 { return c.hitRate }),
+		row("hit rate", 100, term.Cyan, " %", func(c column) float64 { return 100 * c.hitRate }),
 		stateRow(t.columns),
 		versionRow(t.columns),
 	}
-	// In percent, as the others are what they are drawn as.
-	rows[7].Note = fmt.Sprintf("≤%.0f %%", 100*slices.Max(values(func(c column) float64 { return c.hitRate })))
 	return fmt.Sprintf("%s, a column is %v\n\n", t.name, (t.plan.total()/width).Round(time.Millisecond)) + term.Timeline(rows, color)
 }
 
