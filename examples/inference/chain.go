@@ -49,7 +49,12 @@ type key struct {
 	pixels  uint64
 }
 
-type registry = rollout.Registry[[]request, []answer]
+// What the registry holds are models of batches.
+type (
+	registry = rollout.Registry[[]request, []answer]
+	source   = rollout.Source[[]request, []answer]
+	loaded   = rollout.Model[[]request, []answer]
+)
 
 // chain is the layers, from the outside in. The sessions are inside of the versions.
 type chain struct {
@@ -93,9 +98,7 @@ func (c *chain) deploy(ctx context.Context, m *model) error {
 	id := rollout.ID{Model: modelName, Version: m.version}
 	source := version(m)
 	if c.settings.unpooled {
-		source.Load = func(context.Context) (rollout.Model[[]request, []answer], error) {
-			return rollout.Model[[]request, []answer]{Do: m.classifyOnce}, nil
-		}
+		source.Load = func(context.Context) (loaded, error) { return loaded{Do: m.classifyOnce}, nil }
 	}
 	if err := c.versions.Register(id, source, "trained when the program began"); err != nil {
 		return err

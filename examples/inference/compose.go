@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/scalable-ai/patterns/batching"
 	"github.com/scalable-ai/patterns/breaker"
@@ -43,17 +44,17 @@ func (c *chain) Do(ctx context.Context, r request) (reply, error) {
 }
 
 // version is one of the model, for the registry: the network behind a pool of sessions on the device.
-func version(m *model) rollout.Source[[]request, []answer] {
-	return rollout.Source[[]request, []answer]{
-		Load: func(ctx context.Context) (rollout.Model[[]request, []answer], error) {
+func version(m *model) source {
+	return source{
+		Load: func(ctx context.Context) (loaded, error) {
 			pool, err := session.New(m.open, m.close, m.classify, session.Config{Min: sessions, MaxOpening: sessions})
-			if err == nil {
-				err = pool.Ready(ctx)
-			}
 			if err != nil {
-				return rollout.Model[[]request, []answer]{}, err
+				return loaded{}, err
 			}
-			return rollout.Model[[]request, []answer]{Do: pool.Do, Close: pool.Close}, nil
+			if err := pool.Ready(ctx); err != nil {
+				return loaded{}, errors.Join(err, pool.Close())
+			}
+			return loaded{Do: pool.Do, Close: pool.Close}, nil
 		},
 		Warm: func(ctx context.Context, do rollout.Func[[]request, []answer]) error {
 			_, err := do(ctx, make([]request, maxBatch)) // blank images

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +42,7 @@ func report(trials []*trial, p plan) string {
 			fmt.Fprintf(&out, "\n%s: %d requests had an error that none should have\n", t.name, t.count(broken))
 		}
 		if l := t.lateness(); l > tooLate {
-			fmt.Fprintf(&out, "\n%s: 1 %% of the requests were made more than %v late; the machine is too busy to measure on\n", t.name, l.Round(time.Millisecond))
+			fmt.Fprintf(&out, "\n%s: 1 %% of the requests were made over %v late:\nthe machine is too busy to measure on\n", t.name, l.Round(time.Millisecond))
 		}
 	}
 	return out.String()
@@ -49,9 +50,9 @@ func report(trials []*trial, p plan) string {
 
 // titles are those of the tables.
 var titles = []string{
-	"Percent of the users' requests that are answered in time, and in how far that differs from the whole chain",
-	"Requests that were rejected by a layer, came too late or failed; percent of the importer's that were answered",
-	"Milliseconds to a user's answer, and to an error in the outage (median); most requests in flight; runs of the\ndevice in the outage",
+	"Goodput: percent of the users' requests answered in time; ±: than the whole chain",
+	"Requests rejected by a layer, without an answer in time, or failed; percent of the\nimporter's requests answered in time",
+	"Milliseconds to a user's answer (99th percentile) and to an error in the outage\n(median); most requests in flight; runs of the device in the outage",
 }
 
 func answeredRow(t, whole *trial) []string {
@@ -108,11 +109,12 @@ func about(t *trial) string {
 		}
 	}
 	if t.swapped > 0 {
-		fmt.Fprintf(&out, "Version 2 took over after %.2f s: %d answers of version 1, %d of version 2, %d of version 1 to requests that came later,\n%d requests failed outside of the outage.\n",
+		fmt.Fprintf(&out, "Version 2 took over after %.2f s: %d answers of version 1, %d of version 2,\n"+
+			"%d of version 1 to requests that came later; %d requests failed outside of the outage.\n",
 			t.swapped.Seconds(), served["1"], served["2"], stale, t.failedOutside())
 	}
 	if labelled > 0 && labelled > right {
-		fmt.Fprintf(&out, "%s %% of the users' answers are right. The second model asks for a look at %s %% of them, and so finds %s %% of the wrong ones.\n",
+		fmt.Fprintf(&out, "%s %% of the users' answers are right. The second model asks for a look at %s %%,\nand so finds %s %% of the wrong ones.\n",
 			percent(share(right, labelled)), percent(share(flagged, labelled)), percent(share(caught, labelled-right)))
 	}
 	return out.String()
@@ -122,18 +124,21 @@ func isUser(c call) bool { return c.tenant != importer }
 
 func isImporter(c call) bool { return c.tenant == importer }
 
-// share is that of the requests that came in phases [from, to) which were answered in time.
+// share is that of the requests that came in phases [from, to) which were answered in time. If there were none it is a NaN.
 func (t *trial) share(of func(call) bool, from, to int) float64 {
 	n, good := 0, 0
 	for _, c := range t.calls {
-		if of(c) && c.due >= t.plan.start(from) && c.due < t.plan.start(to) {
+		if c.result != unfinished && of(c) && c.due >= t.plan.start(from) && c.due < t.plan.start(to) {
 			n++
 			if c.result == inTime {
 				good++
 			}
 		}
 	}
-	return share(good, n)
+	if n == 0 {
+		return math.NaN()
+	}
+	return float64(good) / float64(n)
 }
 
 func (t *trial) count(r result) int {
@@ -182,6 +187,11 @@ func (t *trial) lateness() time.Duration {
 
 func share(part, whole int) float64 { return ratio(uint64(part), uint64(whole)) }
 
-func percent(share float64) string { return fmt.Sprintf("%.0f", 100*share) }
+func percent(share float64) string {
+	if math.IsNaN(share) {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f", 100*share)
+}
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -68,7 +68,7 @@ func line(t *trial, elapsed time.Duration) string {
 	}
 	n, seconds := float64(len(last)), (time.Duration(len(last)) * each).Seconds()
 	now := last[len(last)-1]
-	return fmt.Sprintf("%4.1f s  %-8s  %4.0f/s in time  %4.0f/s rejected  %3d in flight  batch %4.1f  hits %2.0f %%  v%s  breaker %s\n",
+	return fmt.Sprintf("%4.1f s  %-8s  %4.0f/s in time  %4.0f/s rejected  %3d in flight  batch %4.1f  hits %2.0f %%  v%s  %s\n",
 		elapsed.Seconds(), phaseNames[t.plan.at(elapsed)], float64(sum.results[inTime])/seconds, float64(sum.rejected())/seconds,
 		now.inFlight, batches/n, 100*hits/n, now.version, now.state)
 }
