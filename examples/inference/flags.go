@@ -35,7 +35,7 @@ Ctrl-C stops it; what was measured by then is printed. The exit status is 0, or 
 const (
 	minPhase   = 50 * time.Millisecond
 	maxPhase   = time.Minute
-	quickPhase = 100 * time.Millisecond
+	quickPhase = 70 * time.Millisecond
 	quickTrain = 10_000
 )
 

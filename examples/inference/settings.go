@@ -35,8 +35,8 @@ func everything() settings {
 		limiter: limiter.KeyedConfig{Each: limiter.Config{Requests: limiter.Limit{Events: tenantShare, Per: time.Second, Burst: tenantShare / 5}, NoWait: true}},
 		// Three times what the sessions work on: a batch in each, and two that wait for each.
 		bulkhead: bulkhead.Config{Capacity: 3 * sessions * maxBatch},
-		// It opens within a few batches and asks often, as a run has only seconds. In production the times would be those of the defaults.
-		breaker: breaker.Config{Name: "device", Window: 4 * maxBatch, MinCalls: maxBatch, OpenFor: objective / 2, MaxOpenFor: objective, Probes: 3, ProbeConcurrency: 3},
+		// It opens when a batch has failed, and asks often, as a run has only seconds. In production the times would be those of the defaults.
+		breaker: breaker.Config{Name: "device", Window: 2 * maxBatch, MinCalls: maxBatch, OpenFor: objective / 2, MaxOpenFor: objective, Probes: 3, ProbeConcurrency: 3},
 		batcher: batching.Config{MaxSize: maxBatch, Concurrency: sessions, Policy: batching.Deadline(objective)},
 	}
 }
