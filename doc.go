@@ -82,11 +82,12 @@
 //
 // # Errors and retries
 //
-// Each package's errors say whether work had begun. In short:
+// Each package's errors say whether work had begun. Those that mean "rejected before any work began" have a method Rejected() bool, by which the breaker
+// knows that they say nothing of the back-end; those that know when to come again have RetryAfter() time.Duration. In short:
 //
 //   - Try again at once elsewhere, or later here: no work has begun. batching.ErrQueueFull (and ErrEvicted), ErrClosed; bulkhead.ErrRejected; breaker.ErrOpen;
-//     pool.ErrQueueFull; session.ErrQueueFull and ErrOpen; route.ErrNoMember. Their typed errors say when: batching.DeadlineError, bulkhead.RejectedError, breaker.OpenError,
-//     limiter.LimitedError and route.UnavailableError have a RetryAfter.
+//     pool.ErrQueueFull; session.ErrQueueFull and ErrOpen; route.ErrNoMember. batching.DeadlineError, bulkhead.RejectedError, breaker.OpenError,
+//     limiter.LimitedError and route.UnavailableError say when.
 //   - Do not try again, nobody waits any more: batching.ErrDeadline, ensemble.ErrDeadline, route.ErrNoTime, and the cause of the caller's own context.
 //   - Do not try again, the request cannot succeed: ErrTooLarge, ErrBadRequest, ErrBadKey, ErrNotCapable; featurestore.ErrKey, ErrRow and ErrRequest.
 //   - Ask a person: ensemble.ErrAbstain; the best answer is in it.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"github.com/scalable-ai/patterns/internal/reject"
 )
 
 // The errors that mean "rejected before any work began" are ErrClosed, ErrQueueFull, ErrEvicted, ErrDeadline,
@@ -14,10 +16,10 @@ import (
 var (
 	// ErrClosed is returned to a request that arrives after Shutdown or Close, and to the requests that
 	// are still queued when Close is called.
-	ErrClosed = errors.New("batching: closed")
+	ErrClosed = reject.New("batching: closed")
 
 	// ErrQueueFull is returned when the queue has no room and Config.RejectWhenFull is set.
-	ErrQueueFull = errors.New("batching: queue full")
+	ErrQueueFull = reject.New("batching: queue full")
 
 	// ErrEvicted is returned to a queued request whose place in a full queue went to one of a higher class
 	// (see [WithPriority]), when Config.RejectWhenFull is set; otherwise it goes back to waiting for room. It is an
@@ -26,19 +28,19 @@ var (
 
 	// ErrDeadline is returned with the policy [Deadline] to a request that cannot be answered before its deadline. It
 	// comes as a *DeadlineError, and is a context.DeadlineExceeded too.
-	ErrDeadline = fmt.Errorf("batching: deadline cannot be met: %w", context.DeadlineExceeded)
+	ErrDeadline = reject.Wrap("batching: deadline cannot be met", context.DeadlineExceeded)
 
 	// ErrTooLarge is returned for a request that is heavier than a batch may be (Config.MaxWeight), or
 	// heavier than the whole queue (Config.MaxQueueWeight), when no [WithSplit] cuts it into parts.
-	ErrTooLarge = errors.New("batching: request too large")
+	ErrTooLarge = reject.New("batching: request too large")
 
 	// ErrReentrant is returned by a Do whose context comes from a batch of the same batcher: the run
 	// function would wait for a slot that it occupies itself.
-	ErrReentrant = errors.New("batching: Do called from inside the batcher's own run function")
+	ErrReentrant = reject.New("batching: Do called from inside the batcher's own run function")
 
 	// ErrBadRequest is returned for a request that cannot be queued: its weight is negative, or its
 	// key is not equal to itself (a NaN) or cannot be compared.
-	ErrBadRequest = errors.New("batching: bad request")
+	ErrBadRequest = reject.New("batching: bad request")
 
 	// ErrResultCount is returned to every member of a batch when run returns another number of results
 	// (or of [ItemErrors]) than it was given requests.

@@ -45,8 +45,9 @@
 //
 // A breaker goes close to the back-end: inside of a cache, whose hits need no back-end, and of retries and hedges, so that it sees
 // each attempt; around a timeout, whose errors it must see. A limiter or bulkhead goes outside, as its rejections say nothing about
-// the back-end; if one has to be inside, classify its rejections as [Neutral]. Around a batcher's run function it sees batches, around
-// the batcher's Do single requests.
+// the back-end; those that are inside say so by their errors (see [Rejecter]), and do not count. Around a batcher's run function it sees batches,
+// around the batcher's Do single requests: a batch that fails is then as many failures as it has members, so MinCalls and Window should be multiples of
+// that.
 //
 // # Cost
 //

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/scalable-ai/patterns/internal/reject"
 )
 
 // ErrOpen, ErrGroupFull and ErrBadKey all mean "rejected before any work began": the breaker whose error it is has not called its next,
@@ -12,14 +14,14 @@ import (
 var (
 	// ErrOpen is what errors.Is finds in every rejection: the breaker is open, forced open, or half-open with all its probes
 	// under way. The error itself is an [*OpenError], which knows more.
-	ErrOpen = errors.New("breaker: open")
+	ErrOpen = reject.New("breaker: open")
 
 	// ErrGroupFull is returned by Group.ForceOpen and Group.ForceClosed for a new key when the group has Config.MaxKeys breakers and none
 	// of them can be evicted. Calls are not rejected for this reason, see [Group].
 	ErrGroupFull = errors.New("breaker: group full")
 
 	// ErrBadKey is returned by a Group for a key that is not equal to itself (a NaN) or cannot be compared.
-	ErrBadKey = errors.New("breaker: bad key")
+	ErrBadKey = reject.New("breaker: bad key")
 )
 
 // RetryAfterer is what an error may implement to say how long the back-end wants to be left alone, like the Retry-After header of HTTP
@@ -28,6 +30,15 @@ var (
 // [*OpenError] implements it too, so that a layer outside (a retry, an HTTP handler) can treat both alike.
 type RetryAfterer interface {
 	RetryAfter() time.Duration
+}
+
+// Rejecter is what an error may implement to say that the request was turned away before any work began, so that it tells nothing about the
+// back-end: all such errors of this library do, those of a batcher, bulkhead, limiter, pool or router inside of the breaker. It is looked for in the error and in what it
+// wraps, but not in errors that are joined, of which some may be others.
+//
+// [*OpenError] implements it too.
+type Rejecter interface {
+	Rejected() bool
 }
 
 // OpenError is the error of a call that was rejected. errors.Is(err, ErrOpen) is true of it. All calls that are rejected in
@@ -50,6 +61,9 @@ func (e *OpenError) RetryAfter() time.Duration {
 	}
 	return max(0, time.Until(e.until))
 }
+
+// Rejected is true: no work has begun.
+func (e *OpenError) Rejected() bool { return true }
 
 // Is makes errors.Is(err, ErrOpen) true.
 func (e *OpenError) Is(target error) bool { return target == ErrOpen }
@@ -76,4 +90,14 @@ func retryAfter(err error) time.Duration {
 		return 0
 	}
 	return r.RetryAfter()
+}
+
+// rejected reports whether the error is that of a request that was turned away.
+func rejected(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) { // which does not go into errors that are joined, as errors.As would
+		if r, ok := err.(Rejecter); ok {
+			return r.Rejected()
+		}
+	}
+	return false
 }

@@ -16,7 +16,9 @@ const (
 	// Default leaves it to the default rules:
 	//
 	//   - no error is a Success;
-	//   - an error while the caller's context goes on is a Failure, except ErrOpen, of another breaker inside, which is Neutral;
+	//   - an error of a request that was turned away before any work began (see Rejecter) says nothing: Neutral. That is so for ErrOpen, of another
+	//     breaker inside, and for a batcher's ErrQueueFull and ErrDeadline;
+	//   - another error while the caller's context goes on is a Failure;
 	//   - an error after the caller has cancelled its context says nothing: Neutral. But a call that had been under way for
 	//     SlowAfter already counts as slow, though not as failed;
 	//   - an error after the caller's deadline has passed is a Failure, since this is how a back-end that hangs shows up. But if there
@@ -119,11 +121,11 @@ func (c *Config) byDefault(ctx context.Context, err error, took time.Duration, s
 	if err == nil {
 		return Success
 	}
+	if rejected(err) {
+		return Neutral
+	}
 	switch ended := ctx.Err(); {
 	case ended == nil:
-		if errors.Is(err, ErrOpen) {
-			return Neutral
-		}
 		return Failure
 	case errors.Is(ended, context.DeadlineExceeded):
 		if took < c.SlowAfter {

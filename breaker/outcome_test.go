@@ -245,3 +245,35 @@ func TestAroundALimiter(t *testing.T) {
 	require.Equal(t, breaker.Counters{Neutral: 100}, b.Stats().Counters)
 	require.Equal(t, breaker.StateClosed, b.State())
 }
+
+type turnedAway struct{ yes bool }
+
+func (turnedAway) Error() string    { return "turned away" }
+func (e turnedAway) Rejected() bool { return e.yes }
+
+// What was turned away inside says nothing about the back-end, even after the caller's deadline; but errors that are joined may be of requests that were not.
+func TestRejectionsInsideAreNeutral(t *testing.T) {
+	for name, c := range map[string]struct {
+		err     error
+		neutral bool
+	}{
+		"a rejection":             {turnedAway{true}, true},
+		"wrapped":                 {fmt.Errorf("model a: %w", turnedAway{true}), true},
+		"one that says it is not": {turnedAway{false}, false},
+		"joined with another":     {errors.Join(turnedAway{true}, errors.New("broken")), false},
+		"another":                 {errors.New("broken"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, err := breaker.New(func(context.Context, int) (int, error) { return 0, c.err }, breaker.Config{})
+			require.NoError(t, err)
+			_, err = b.Do(t.Context(), 1)
+			require.Equal(t, c.err, err)
+			if c.neutral {
+				require.EqualValues(t, 1, b.Stats().Neutral)
+				require.Zero(t, b.Stats().Failed)
+			} else {
+				require.EqualValues(t, 1, b.Stats().Failed)
+			}
+		})
+	}
+}

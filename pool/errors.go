@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+
+	"github.com/scalable-ai/patterns/internal/reject"
 )
 
 // The errors that mean "rejected before any work began" are ErrClosed, ErrQueueFull and ErrEvicted: fn has not seen the
@@ -11,10 +13,10 @@ import (
 var (
 	// ErrClosed is returned to a request that arrives after Shutdown or Close, and to the requests that still wait
 	// when Close is called. After Shutdown alone, requests from inside of running ones are still let in.
-	ErrClosed = errors.New("pool: closed")
+	ErrClosed = reject.New("pool: closed")
 
 	// ErrQueueFull is returned when the queue has no room and Config.RejectWhenFull is set.
-	ErrQueueFull = errors.New("pool: queue full")
+	ErrQueueFull = reject.New("pool: queue full")
 
 	// ErrEvicted is returned to a queued request whose place in a full queue went to one of a higher class (see
 	// [WithPriority]), when Config.RejectWhenFull is set. It is an ErrQueueFull too.

@@ -1,9 +1,10 @@
 package bulkhead
 
 import (
-	"errors"
 	"fmt"
 	"time"
+
+	"github.com/scalable-ai/patterns/internal/reject"
 )
 
 // All errors of a bulkhead mean "rejected before any work began": that bulkhead has not called its next, so the request may be
@@ -16,27 +17,27 @@ import (
 // will be the same next time.
 var (
 	// ErrRejected is what every *RejectedError is: the bulkhead was too busy, whatever the reason.
-	ErrRejected = errors.New("bulkhead: rejected")
+	ErrRejected = reject.New("bulkhead: rejected")
 
 	// ErrFull is returned when there is no room and none to wait in: the queue is full, or there is none, or the
 	// call is TryAcquire.
-	ErrFull = errors.New("bulkhead: full")
+	ErrFull = reject.New("bulkhead: full")
 
 	// ErrEvicted is returned to a caller in a full queue that had to give its place to one of a higher priority.
-	ErrEvicted = errors.New("bulkhead: evicted by a higher priority")
+	ErrEvicted = reject.New("bulkhead: evicted by a higher priority")
 
 	// ErrDeadline is returned when the wait would leave the caller less than Config.ServiceTime before its deadline.
-	ErrDeadline = errors.New("bulkhead: the wait would exceed the deadline")
+	ErrDeadline = reject.New("bulkhead: the wait would exceed the deadline")
 
 	// ErrMaxWait is returned when the wait exceeds Config.MaxWait, or is expected to.
-	ErrMaxWait = errors.New("bulkhead: the wait exceeds Config.MaxWait")
+	ErrMaxWait = reject.New("bulkhead: the wait exceeds Config.MaxWait")
 
 	// ErrTooLarge is returned for a cost above the capacity, also when Resize has lowered the capacity below the
 	// cost of a caller that waits.
-	ErrTooLarge = errors.New("bulkhead: cost above the capacity")
+	ErrTooLarge = reject.New("bulkhead: cost above the capacity")
 
 	// ErrBadRequest is returned for a negative cost, and by Settle also for one above 1<<40.
-	ErrBadRequest = errors.New("bulkhead: bad request")
+	ErrBadRequest = reject.New("bulkhead: bad request")
 )
 
 // Reason says why a call was rejected.
@@ -104,3 +105,6 @@ func (e *RejectedError) Unwrap() error {
 	}
 	return nil
 }
+
+// Rejected is true: no work has begun.
+func (e *RejectedError) Rejected() bool { return true }

@@ -1,25 +1,26 @@
 package limiter
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/scalable-ai/patterns/internal/reject"
 )
 
 // All errors of this package mean "rejected before any work began": the wrapped function has not seen the request, nothing is taken from
 // the limits, and the request may be sent elsewhere or again. All can be tested with errors.Is.
 var (
 	// ErrLimited is what every *LimitedError is: the request is over a limit.
-	ErrLimited = errors.New("limiter: limited")
+	ErrLimited = reject.New("limiter: limited")
 
 	// ErrTooLarge is returned for a request that costs more than can ever be let through: more than
 	// Config.Cost.Burst or, with Config.Borrow, Burst+MaxDebt. Waiting does not help.
-	ErrTooLarge = errors.New("limiter: request too large")
+	ErrTooLarge = reject.New("limiter: request too large")
 
 	// ErrBadRequest is returned for a request that cannot be counted: its cost is negative, or its
 	// key is not equal to itself (a NaN) or cannot be compared.
-	ErrBadRequest = errors.New("limiter: bad request")
+	ErrBadRequest = reject.New("limiter: bad request")
 )
 
 // Never is the wait for what does not come by waiting: a limit that is not refilled.
@@ -96,3 +97,6 @@ func (e *LimitedError) Error() string {
 
 // Is reports whether target is ErrLimited.
 func (e *LimitedError) Is(target error) bool { return target == ErrLimited }
+
+// Rejected is true: no work has begun.
+func (e *LimitedError) Rejected() bool { return true }

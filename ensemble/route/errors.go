@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/scalable-ai/patterns/internal/reject"
 )
 
 // The errors. Those that mean "rejected before any work began" are ErrNoMember (and with it ErrNotCapable and UnavailableError), ErrNoTime and
@@ -15,14 +17,14 @@ import (
 var (
 	// ErrNoMember is returned when no member may be asked. It comes as an ErrNotCapable or an *UnavailableError; from a [Mixture] also as itself, when the gate
 	// leaves fewer than MinAnswers.
-	ErrNoMember = errors.New("route: no member")
+	ErrNoMember = reject.New("route: no member")
 
 	// ErrNotCapable is returned when no member (of those that the request's rule uses) has the capabilities that the request needs and
 	// accepts it. It is an ErrNoMember.
 	ErrNotCapable = fmt.Errorf("%w is capable of the request", ErrNoMember)
 
 	// ErrNoTime is returned when less than Config.MinTime is left until the caller's deadline. It is a context.DeadlineExceeded too.
-	ErrNoTime = fmt.Errorf("route: not enough time left for an attempt: %w", context.DeadlineExceeded)
+	ErrNoTime = reject.Wrap("route: not enough time left for an attempt", context.DeadlineExceeded)
 
 	// ErrTimeout is the error of an attempt that Timeout has ended, joined with what the member returned, if anything. It is a
 	// context.DeadlineExceeded too.

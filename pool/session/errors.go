@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"github.com/scalable-ai/patterns/internal/reject"
 )
 
 // The errors that mean "rejected before any work began" are ErrClosed, ErrQueueFull, ErrOpen, ErrTooLarge,
@@ -13,20 +15,20 @@ import (
 var (
 	// ErrClosed is returned to a request that arrives after Shutdown or Close, and to the requests that still wait for a session
 	// when Close is called.
-	ErrClosed = errors.New("session: closed")
+	ErrClosed = reject.New("session: closed")
 
 	// ErrQueueFull is returned when Config.MaxQueue requests wait already and Config.RejectWhenFull is set.
-	ErrQueueFull = errors.New("session: queue full")
+	ErrQueueFull = reject.New("session: queue full")
 
 	// ErrOpen is returned when there is no session and none can be opened. It comes as an *OpenError.
 	ErrOpen = errors.New("session: no session can be opened")
 
 	// ErrTooLarge is returned for a request that costs more than Config.PerSession.
-	ErrTooLarge = errors.New("session: request too large")
+	ErrTooLarge = reject.New("session: request too large")
 
 	// ErrBadRequest is returned for a request whose cost is less than 1, or whose key is not equal to itself (a NaN) or
 	// cannot be compared.
-	ErrBadRequest = errors.New("session: bad request")
+	ErrBadRequest = reject.New("session: bad request")
 
 	// ErrReentrant is returned by Do and Acquire when their context comes from a request, a lease, an opening or a check of
 	// the same pool that is not over: to wait for a second session while holding one is how pools deadlock.
