@@ -59,8 +59,8 @@
 //   - The breaker is close to the back-end, and inside of whatever tries again, so that it sees each attempt and ends the attempts once it is open. Around a batcher's Do
 //     it counts requests, around its run function batches.
 //   - The batcher is outside of the sessions: a batch is what a session runs.
-//   - A rollout alias goes where a version begins: outside of the batcher if versions may not share batches, inside otherwise, for a batch runs on one version in any case. An
-//     ensemble, a route or a cascade goes around chains of this kind, one for each model.
+//   - A rollout alias goes where a version begins: outside of the batcher if versions may not share batches, inside otherwise, for a batch runs on one version in any case. A
+//     cache outside of it needs the version in its key (Alias.ID), or hits go on giving the old one's answers. An ensemble, a route or a cascade goes around chains of this kind, one for each model.
 //   - Features are read outside of the cache if they are part of what is asked, and then belong into its key; or by the function that
 //     the cache wraps, if an answer with features of a minute ago will do.
 //

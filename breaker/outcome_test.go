@@ -246,10 +246,10 @@ func TestAroundALimiter(t *testing.T) {
 	require.Equal(t, breaker.StateClosed, b.State())
 }
 
-type turnedAway struct{ yes bool }
+type rejectionError struct{ yes bool }
 
-func (turnedAway) Error() string    { return "turned away" }
-func (e turnedAway) Rejected() bool { return e.yes }
+func (rejectionError) Error() string    { return "turned away" }
+func (e rejectionError) Rejected() bool { return e.yes }
 
 // What was turned away inside says nothing about the back-end, even after the caller's deadline; but errors that are joined may be of requests that were not.
 func TestRejectionsInsideAreNeutral(t *testing.T) {
@@ -257,10 +257,10 @@ func TestRejectionsInsideAreNeutral(t *testing.T) {
 		err     error
 		neutral bool
 	}{
-		"a rejection":             {turnedAway{true}, true},
-		"wrapped":                 {fmt.Errorf("model a: %w", turnedAway{true}), true},
-		"one that says it is not": {turnedAway{false}, false},
-		"joined with another":     {errors.Join(turnedAway{true}, errors.New("broken")), false},
+		"a rejection":             {rejectionError{true}, true},
+		"wrapped":                 {fmt.Errorf("model a: %w", rejectionError{true}), true},
+		"one that says it is not": {rejectionError{false}, false},
+		"joined with another":     {errors.Join(rejectionError{true}, errors.New("broken")), false},
 		"another":                 {errors.New("broken"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
