@@ -111,6 +111,7 @@ func BenchmarkHit(b *testing.B) {
 			compare(b, bench.keys,
 				way{"otter", func(key int) bool { _, ok := bare.GetIfPresent(key); return ok }},
 				way{"cache", func(key int) bool { _, err := c.Do(ctx, key); return err == nil }},
+				way{"cache-get", func(key int) bool { _, ok := c.Get(key); return ok }},
 				way{"otter-loading", func(key int) bool { _, err := loading.Get(ctx, key, loader); return err == nil }},
 			)
 		})

@@ -14,7 +14,7 @@ type BulkFunc[Req, Resp any] = func(ctx context.Context, reqs []Req) ([]Resp, er
 
 // Cache keeps the answers of a load function by their requests, which are their own keys. All methods are safe for concurrent use.
 type Cache[K comparable, V any] struct {
-	c *core[K, K, V]
+	c core[K, K, V]
 }
 
 // New makes a Cache over load. load is called on a goroutine of the cache, for one request at a time, by as many at once as there are keys missed. Its context
@@ -26,7 +26,7 @@ func New[K comparable, V any](load Func[K, V], cfg Config, opts ...Option) (*Cac
 	if load == nil {
 		return nil, errors.New("cache: nil load function")
 	}
-	return wrap(newCore(callbacks[K, K, V]{load: load}, cfg, opts))
+	return newCache(callbacks[K, K, V]{load: load}, cfg, opts)
 }
 
 // NewBulk makes a Cache over a function that loads many keys in one call. What different callers miss goes to it together: while
@@ -36,14 +36,15 @@ func NewBulk[K comparable, V any](load BulkFunc[K, V], cfg Config, opts ...Optio
 	if load == nil {
 		return nil, errors.New("cache: nil load function")
 	}
-	return wrap(newCore(callbacks[K, K, V]{loadAll: load}, cfg, opts))
+	return newCache(callbacks[K, K, V]{loadAll: load}, cfg, opts)
 }
 
-func wrap[K comparable, V any](c *core[K, K, V], err error) (*Cache[K, V], error) {
-	if err != nil {
+func newCache[K comparable, V any](cb callbacks[K, K, V], cfg Config, opts []Option) (*Cache[K, V], error) {
+	c := &Cache[K, V]{}
+	if err := c.c.init(cb, cfg, opts); err != nil {
 		return nil, err
 	}
-	return &Cache[K, V]{c}, nil
+	return c, nil
 }
 
 // Do returns the value of key, from the cache or by loading it.

@@ -20,7 +20,7 @@ type engine[K comparable, Req, V any] struct {
 }
 
 // newEngine makes a store of that many entries or, if maxWeight is not 0, of entries that weigh so much together.
-func newEngine[K comparable, Req, V any](size int, maxWeight int64, timed bool) (*engine[K, Req, V], error) {
+func newEngine[K comparable, Req, V any](size int, maxWeight int64, timed bool) (engine[K, Req, V], error) {
 	options := &otter.Options[K, entry[Req, V]]{}
 	if maxWeight > 0 {
 		options.MaximumWeight = uint64(maxWeight)
@@ -29,17 +29,18 @@ func newEngine[K comparable, Req, V any](size int, maxWeight int64, timed bool) 
 		options.MaximumSize = size
 	}
 	store, err := otter.New(options)
-	return &engine[K, Req, V]{store, timed, time.Now()}, err
+	return engine[K, Req, V]{store, timed, time.Now()}, err
 }
 
 // now is the time in nanoseconds since the engine was made. It is never 0.
 func (e *engine[K, Req, V]) now() int64 { return int64(time.Since(e.start)) + 1 }
 
-// get reads the entry of key, and the time if entries can expire: 0 if not.
+// get reads the time if entries can expire (0 if not), and the entry of key. In this order, so that the registers need not be saved from the clock.
 func (e *engine[K, Req, V]) get(key K) (it entry[Req, V], now int64, ok bool) {
-	if it, ok = e.store.GetIfPresent(key); ok && e.timed {
+	if e.timed {
 		now = e.now()
 	}
+	it, ok = e.store.GetIfPresent(key)
 	return it, now, ok
 }
 

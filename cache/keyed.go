@@ -9,7 +9,7 @@ import (
 // key of a request, usually a hash; two requests with the same key get the same answer, see WithEqual. The methods without a comment
 // here are those of Cache. All are safe for concurrent use.
 type Keyed[K comparable, Req, V any] struct {
-	c   *core[K, Req, V]
+	c   core[K, Req, V]
 	key func(Req) K
 }
 
@@ -19,11 +19,11 @@ func NewKeyed[K comparable, Req, V any](key func(Req) K, load Func[Req, V], cfg 
 	if key == nil || load == nil {
 		return nil, errors.New("cache: nil key or load function")
 	}
-	c, err := newCore(callbacks[K, Req, V]{load: load}, cfg, opts)
-	if err != nil {
+	c := &Keyed[K, Req, V]{key: key}
+	if err := c.c.init(callbacks[K, Req, V]{load: load}, cfg, opts); err != nil {
 		return nil, err
 	}
-	return &Keyed[K, Req, V]{c, key}, nil
+	return c, nil
 }
 
 // NewKeyedBulk makes a Keyed over a function that loads many requests in one call. See NewKeyed and NewBulk.
@@ -31,11 +31,11 @@ func NewKeyedBulk[K comparable, Req, V any](key func(Req) K, load BulkFunc[Req, 
 	if key == nil || load == nil {
 		return nil, errors.New("cache: nil key or load function")
 	}
-	c, err := newCore(callbacks[K, Req, V]{loadAll: load}, cfg, opts)
-	if err != nil {
+	c := &Keyed[K, Req, V]{key: key}
+	if err := c.c.init(callbacks[K, Req, V]{loadAll: load}, cfg, opts); err != nil {
 		return nil, err
 	}
-	return &Keyed[K, Req, V]{c, key}, nil
+	return c, nil
 }
 
 // Do returns the answer to req, from the cache or by loading it. See Cache.Do.
