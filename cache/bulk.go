@@ -3,19 +3,21 @@ package cache
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // gatherer gives flights to the bulk loader. While all calls that may run at a time are running, flights gather; when one is over, all
-// that wait go in the next, up to Config.MaxBulk. Refreshes go in calls of their own, when no load waits.
+// that wait go in the next, up to Config.MaxBulk. Refreshes go in calls of their own, when no load waits or somebody waits for one of them.
 type gatherer[K comparable, Req, V any] struct {
 	c       *core[K, Req, V]
 	mu      sync.Mutex
 	loads   []*flight[K, Req, V]
 	refresh []*flight[K, Req, V]
 	running int
+	dropped int // flights in loads that nobody wants
 }
 
 // The states of a flight. Who changes it from waiting has to see to it: the gatherer takes it into a call, its last waiter drops it.
@@ -30,7 +32,7 @@ type bulkCall struct {
 	ctx    context.Context
 	mark   *loading
 	cancel context.CancelCauseFunc
-	live   atomic.Int64 // flights in it that are not dropped
+	live   atomic.Int64 // flights in it that are not dropped, and one more while it is put together
 }
 
 func (c *core[K, Req, V]) newBulkCall() *bulkCall {
@@ -63,12 +65,32 @@ func (g *gatherer[K, Req, V]) drop(f *flight[K, Req, V], cause error) {
 	if f.state.CompareAndSwap(waiting, dropped) {
 		if f.refresh {
 			g.c.counters.refreshing.Add(-1)
+		} else {
+			g.compact()
 		}
 		g.c.life.end(f)
 		return
 	}
-	if f.state.CompareAndSwap(taken, dropped) && f.call.live.Add(-1) == 0 {
-		f.call.cancel(cause)
+	if f.state.CompareAndSwap(taken, dropped) {
+		f.call.leave(cause)
+	}
+}
+
+// leave cancels the call if that was the last.
+func (b *bulkCall) leave(cause error) {
+	if b.live.Add(-1) == 0 {
+		b.cancel(cause)
+	}
+}
+
+// compact takes what is dropped out of the queue of loads when it is more than half of it: the call that runs may take for ever, and callers that give up
+// must not pile up behind it. There are never more refreshes than Config.MaxRefreshes.
+func (g *gatherer[K, Req, V]) compact() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.dropped++; g.dropped > 16 && g.dropped > len(g.loads)/2 {
+		g.loads = slices.DeleteFunc(g.loads, func(f *flight[K, Req, V]) bool { return f.state.Load() == dropped })
+		g.dropped = 0
 	}
 }
 
@@ -94,12 +116,17 @@ func (g *gatherer[K, Req, V]) work() {
 func (g *gatherer[K, Req, V]) take() []*flight[K, Req, V] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, queue := range []*[]*flight[K, Req, V]{&g.loads, &g.refresh} {
+	queues := [2]*[]*flight[K, Req, V]{&g.loads, &g.refresh}
+	if slices.ContainsFunc(g.refresh, func(f *flight[K, Req, V]) bool { return f.wanted.Load() }) {
+		queues[0], queues[1] = queues[1], queues[0]
+	}
+	for _, queue := range queues {
 		if len(*queue) == 0 {
 			continue
 		}
 		var batch []*flight[K, Req, V]
 		call := g.c.newBulkCall()
+		call.live.Store(1) // so that it is not cancelled while there are flights to come
 		i := 0
 		for ; i < len(*queue) && (g.c.cfg.MaxBulk == 0 || len(batch) < g.c.cfg.MaxBulk); i++ {
 			f := (*queue)[i]
@@ -109,15 +136,16 @@ func (g *gatherer[K, Req, V]) take() []*flight[K, Req, V] {
 				batch = append(batch, f)
 			} else {
 				call.live.Add(-1)
+				g.dropped = max(0, g.dropped-1)
 			}
 		}
 		if *queue = (*queue)[i:]; len(*queue) == 0 {
 			*queue = nil // a queue that was long is not kept
 		}
+		call.leave(errAbandoned)
 		if len(batch) > 0 {
 			return batch
 		}
-		call.cancel(nil)
 	}
 	g.running--
 	return nil

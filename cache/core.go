@@ -216,6 +216,7 @@ func (c *core[K, Req, V]) enter(
 			return nil, false, ErrReentrant
 		}
 		f.waiters++
+		f.wanted.Store(true)
 		s.mu.Unlock()
 		c.counters.coalesced.Add(1)
 		return f, false, nil

@@ -7,3 +7,11 @@ func NamespaceCount[K comparable, V any](c *Cache[K, V]) int {
 	defer n.mu.Unlock()
 	return len(n.living)
 }
+
+// Gathered is the number of loads that are in the queue of the bulk loader.
+func Gathered[K comparable, V any](c *Cache[K, V]) int {
+	g := c.c.bulk
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.loads) + len(g.refresh)
+}

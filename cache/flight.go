@@ -36,8 +36,10 @@ type flight[K comparable, Req, V any] struct {
 	value    V
 	err      error
 
-	state atomic.Int32 // of a flight for the bulk loader, see gatherer
-	call  *bulkCall    // written before state becomes taken
+	// Of a flight for the bulk loader, see gatherer.
+	state  atomic.Int32
+	wanted atomic.Bool // somebody has joined it
+	call   *bulkCall   // written before state becomes taken
 }
 
 // loading marks the context of a load, so that what its function asks of the cache is recognised. It is for one flight or, with
