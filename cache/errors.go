@@ -32,7 +32,7 @@ var (
 
 // ItemErrors carries one error for each key, nil for those that succeeded.
 //
-// GetAll returns it when some keys failed and others did not, or not all for one reason. A bulk loader returns it, or
+// GetAll returns it when any key failed. A bulk loader returns it, or
 // any other error that is a slice of errors, to fail some keys and not the others: it must have as many entries as there are keys.
 type ItemErrors []error
 
