@@ -96,26 +96,32 @@ func BenchmarkHit(b *testing.B) {
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			bare, loading := newOtter(b, bench.keys, bench.ttl), newOtter(b, bench.keys, bench.ttl)
-			c, err := cache.New(double, cache.Config{Size: 2 * bench.keys, TTL: bench.ttl})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer c.Close()
-			for key := range bench.keys {
-				if err := c.Set(key, key); err != nil {
-					b.Fatal(err)
-				}
-			}
+			c, forGet := newFilled(b, bench.keys, bench.ttl), newFilled(b, bench.keys, bench.ttl)
 			ctx := context.Background()
 			loader := otter.LoaderFunc[int, int](double)
 			compare(b, bench.keys,
 				way{"otter", func(key int) bool { _, ok := bare.GetIfPresent(key); return ok }},
 				way{"cache", func(key int) bool { _, err := c.Do(ctx, key); return err == nil }},
-				way{"cache-get", func(key int) bool { _, ok := c.Get(key); return ok }},
+				way{"cache-get", func(key int) bool { _, ok := forGet.Get(key); return ok }},
 				way{"otter-loading", func(key int) bool { _, err := loading.Get(ctx, key, loader); return err == nil }},
 			)
 		})
 	}
+}
+
+// newFilled makes a cache with so many keys.
+func newFilled(b *testing.B, keys int, ttl time.Duration) *cache.Cache[int, int] {
+	c, err := cache.New(double, cache.Config{Size: 2 * keys, TTL: ttl})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = c.Close() })
+	for key := range keys {
+		if err := c.Set(key, key); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return c
 }
 
 // newOtter makes a store of otter's with so many keys.
