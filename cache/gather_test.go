@@ -64,8 +64,8 @@ func TestSetWhileACallIsPutTogether(t *testing.T) {
 		}
 		require.NoError(t, c.Set(round*keys, 0)) // now nobody needs that load
 		require.NoError(t, <-all, "round %d", round)
-		<-gone
-		<-gone
+		_ = <-gone
+		_ = <-gone
 		waitFor(0)
 	}
 }
