@@ -4,17 +4,8 @@ import "fmt"
 
 // NewColumn is a column of n rows that have no values.
 func NewColumn(f Feature, n int) *Column {
-	c := &Column{Feature: f, Valid: make([]bool, n)}
-	switch f.Kind {
-	case String, Bytes:
-		c.Strs = make([]string, n)
-	case Vector:
-		c.Vecs = make([]float32, n*f.Dim)
-	case Float64, Float32:
-		c.Floats = make([]float64, n)
-	default:
-		c.Ints = make([]int64, n)
-	}
+	c := new(Column)
+	c.reset(f, n)
 	return c
 }
 
