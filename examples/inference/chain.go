@@ -85,14 +85,6 @@ func sameImage(a, b request) bool { return string(a.image) == string(b.image) }
 
 func tenantOf(r request) string { return r.tenant }
 
-// outcome tells the breaker what an error says about the device. That a request was too late for the batcher says nothing: it was not run.
-func outcome(_ request, _ answer, err error) breaker.Outcome {
-	if errors.Is(err, batching.ErrDeadline) {
-		return breaker.Neutral
-	}
-	return breaker.Default
-}
-
 // deploy makes a version the champion, while requests go on, and drops what the cache has of the last.
 func (c *chain) deploy(ctx context.Context, m *model) error {
 	id := rollout.ID{Model: modelName, Version: m.version}

@@ -20,7 +20,7 @@ func compose(s settings, versions *registry, reviews *reviews) (c *chain, err er
 	if c.batcher, err = batching.New(c.champion.Do, s.batcher); err != nil {
 		return nil, err
 	}
-	if c.breaker, err = breaker.New(c.batcher.Do, s.breaker, breaker.WithClassify(outcome)); err != nil {
+	if c.breaker, err = breaker.New(c.batcher.Do, s.breaker); err != nil {
 		return nil, err
 	}
 	if c.bulkhead, err = bulkhead.New(c.breaker.Do, s.bulkhead); err != nil {
