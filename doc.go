@@ -98,13 +98,28 @@
 //
 // Bound retries by a budget and not by a count alone: three attempts in each of three layers are 27 calls.
 //
+// # Stats
+//
+// Stats() takes no arguments, may be called at any time from any goroutine, and returns a plain struct: numbers to subtract from those of a minute ago and
+// to hand to whatever metrics library the service has. The same word means the same thing in each of them:
+//
+//   - Counters since New. Accepted or Calls: what came in. Answered: got an answer. Failed: got an error. TimedOut: of the failed, by a bound of our own.
+//     Cancelled and Expired: the caller's context was cancelled, or its deadline passed, before that (where one field counts both it is Cancelled).
+//     Rejected and Drops, with a field for each reason: no work was begun. Abandoned: given up while it ran.
+//   - Gauges of now. Queued: waits for its turn. Blocked: waits for room in the queue. Running: is worked on. InFlight: calls under way.
+//     Stragglers: calls that run on though nobody waits for them any more; if they grow, something does not heed its context.
+//   - Sums of time. QueueWait and RunTime; MeanQueueWait and MeanRunTime divide them by what they are summed over.
+//   - A part of another counter is called by both: LoadsFailed, ShardCallsTimedOut.
+//
+// What balances is said at each struct.
+//
 // # Before production
 //
 //   - Every request has a deadline, and the model heeds its context.
 //   - Under twice the expected load (a test, not a thought) goodput stays, and memory too: each queue has a bound.
 //   - The back-end was switched off under load, and made slow, and came back: how long until requests were refused at once, and until they were answered again?
 //   - The instances together do not exceed what the back-end can take: bounds are for each process.
-//   - Stats of each layer are exported. Alarm on goodput and on the age of the oldest in the queue, not on the mean latency.
+//   - Stats of each layer are exported. Alarm on goodput (what is answered in time), on what is turned away and on the time in the queue, not on the mean latency.
 //   - Shutdown goes from the outside in: stop taking requests, Shutdown(ctx) of each layer that owns goroutines, then Close.
 //   - A new version of the model was rolled out and back under load once, with the caches' namespaces.
 //   - The keys of caches and stores hold the tenant, the model and its version where these matter.

@@ -102,7 +102,7 @@ type Config struct {
 	// was evicted or removed are being delivered). It runs on the goroutine of a caller whose call or
 	// method made or noticed the change, or of one that is still delivering an earlier change: keep it short. It may call every method
 	// of the breaker. A panic in it is not recovered.
-	OnStateChange func(StateChange)
+	OnStateChange func(StateEvent)
 }
 
 // withDefaults checks c and fills in the defaults. grouped says whether it is for a Group.

@@ -38,7 +38,7 @@ type core struct {
 	opened     uint64
 	unreturned uint64
 	refused    uint64 // by quota
-	events     []StateChange
+	events     []StateEvent
 	delivering bool
 	removed    bool // from its Group: closed, but without an era
 }
@@ -254,7 +254,7 @@ func (c *core) open(reason Reason, t tally, throttled time.Duration) {
 	c.keep(e.holds)
 	c.refuse.Store(e)
 	c.opened++
-	c.changed(StateChange{From: c.state, To: StateOpen, Reason: reason, OpenFor: d, Calls: t.calls, Failed: t.failed, Slow: t.slow})
+	c.changed(StateEvent{From: c.state, To: StateOpen, Reason: reason, OpenFor: d, Calls: t.calls, Failed: t.failed, Slow: t.slow})
 	c.state = StateOpen
 }
 
@@ -296,13 +296,13 @@ func (c *core) advance(now time.Duration) {
 		c.machine.reset()
 		c.beginEra(false)
 		c.state = StateClosed
-		c.changed(StateChange{From: from, To: StateClosed, Reason: ReasonEvicted})
+		c.changed(StateEvent{From: from, To: StateClosed, Reason: ReasonEvicted})
 	case c.state == StateOpen && c.machine.over():
 		c.machine.probe()
 		c.round = new(round)
 		c.refuse.Store(nil)
 		c.state = StateHalfOpen
-		c.changed(StateChange{From: StateOpen, To: StateHalfOpen, Reason: ReasonOpenTime})
+		c.changed(StateEvent{From: StateOpen, To: StateHalfOpen, Reason: ReasonOpenTime})
 	case c.round != nil:
 		c.expireProbes(now)
 	}
@@ -330,7 +330,7 @@ func (c *core) force(to State, reason Reason) {
 	}
 	c.state = to
 	if from != to {
-		c.changed(StateChange{From: from, To: to, Reason: reason})
+		c.changed(StateEvent{From: from, To: to, Reason: reason})
 	}
 }
 

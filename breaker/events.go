@@ -52,8 +52,8 @@ func nameOf[T ~uint8](names []string, v T, kind string) string {
 	return fmt.Sprintf("%s(%d)", kind, v)
 }
 
-// StateChange describes a change of state, for [Config].OnStateChange.
-type StateChange struct {
+// StateEvent describes a change of state, for [Config].OnStateChange.
+type StateEvent struct {
 	Name     string        // Config.Name
 	Key      any           // the breaker's key (Group only)
 	From, To State         // never the same
@@ -65,7 +65,7 @@ type StateChange struct {
 }
 
 // changed queues the event of a change of state. Called under mu; unlock delivers it.
-func (c *core) changed(e StateChange) {
+func (c *core) changed(e StateEvent) {
 	if c.cfg.OnStateChange != nil {
 		e.Name, e.Key = c.cfg.Name, c.key
 		c.events = append(c.events, e)

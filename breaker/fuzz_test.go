@@ -35,7 +35,7 @@ func playFuzz(t *testing.T, program []byte) {
 	p := &player{t: t, program: program}
 	p.m = newModel(p.config(), p.fail)
 	cfg := p.m.cfg
-	cfg.OnStateChange = func(e breaker.StateChange) { p.m.got = append(p.m.got, e) }
+	cfg.OnStateChange = func(e breaker.StateEvent) { p.m.got = append(p.m.got, e) }
 	b, err := breaker.New(p.next, cfg, breaker.WithClassify(func(c *fuzzCall, _ int, _ error) breaker.Outcome { return c.outcome }))
 	if err != nil {
 		t.Fatal(err)

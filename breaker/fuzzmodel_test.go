@@ -25,7 +25,7 @@ type model struct {
 	floor    time.Duration
 	chosen   time.Duration // the open time of the last change
 	counters breaker.Counters
-	got      []breaker.StateChange // by the breaker, which changes before the model does
+	got      []breaker.StateEvent // by the breaker, which changes before the model does
 }
 
 // modelResult is a call that counted: in the window, or as a probe.
@@ -70,7 +70,7 @@ func (m *model) now() breaker.State {
 }
 
 func (m *model) enterState(to breaker.State, reason breaker.Reason) {
-	change := breaker.StateChange{From: m.state, To: to, Reason: reason}
+	change := breaker.StateEvent{From: m.state, To: to, Reason: reason}
 	switch {
 	case reason == breaker.ReasonProbes || reason == breaker.ReasonThrottled && m.state == breaker.StateHalfOpen:
 		change.Calls, change.Failed, change.Slow = sum(m.calls)
@@ -89,7 +89,7 @@ func (m *model) enterState(to breaker.State, reason breaker.Reason) {
 }
 
 // changed compares a change of the model with the next one of the breaker.
-func (m *model) changed(want breaker.StateChange) {
+func (m *model) changed(want breaker.StateEvent) {
 	if len(m.got) == 0 {
 		m.fail("the breaker did not change: %+v", want)
 		return

@@ -163,7 +163,7 @@ func TestGroupForgetsCoolOnes(t *testing.T) {
 		require.EqualValues(t, 2, g.Stats().Overflow)
 		_, ok := g.StatsOf("open")
 		require.False(t, ok)
-		require.Contains(t, seen.list, breaker.StateChange{
+		require.Contains(t, seen.list, breaker.StateEvent{
 			Key: "open", From: breaker.StateHalfOpen, To: breaker.StateClosed, Reason: breaker.ReasonEvicted,
 		})
 		call(t, g, good.of("open")) // evicts a
@@ -242,7 +242,7 @@ func TestGroupMaxOpenShare(t *testing.T) {
 				}
 			}
 			require.Equal(t, most, open(), "share %v", share)
-			require.Equal(t, most < 5, g.Stats().Refused > 0)
+			require.Equal(t, most < 5, g.Stats().KeptClosed > 0)
 			time.Sleep(10 * sec)
 			require.Equal(t, most, open(), "half-open counts")
 			if most == 5 {

@@ -46,7 +46,7 @@ func playGroupFuzz(t *testing.T, program []byte) {
 		MaxKeys: 1 + p.pick(5), MaxOpenShare: []float64{0, 0.3, 0.5, 0.7}[p.pick(4)],
 		Window: 4, MinCalls: 1 + p.pick(3), OpenFor: sec, MaxOpenFor: 4 * sec, Probes: 2, ProbeLease: 2 * sec,
 	}
-	p.cfg.OnStateChange = func(e breaker.StateChange) {
+	p.cfg.OnStateChange = func(e breaker.StateEvent) {
 		if key, ok := e.Key.(int); ok {
 			delete(p.until, key)
 			if e.To == breaker.StateOpen {

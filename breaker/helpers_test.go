@@ -59,9 +59,9 @@ func small() breaker.Config {
 	return breaker.Config{Window: 10, MinCalls: 4, OpenFor: 10 * sec, MaxOpenFor: 60 * sec, Jitter: 1e-12, Probes: 1}
 }
 
-type changes struct{ list []breaker.StateChange }
+type changes struct{ list []breaker.StateEvent }
 
-func (c *changes) add(e breaker.StateChange) { c.list = append(c.list, e) }
+func (c *changes) add(e breaker.StateEvent) { c.list = append(c.list, e) }
 
 // states are the states that were entered.
 func (c *changes) states() (states []breaker.State) {

@@ -19,7 +19,7 @@ func TestHookCallsBack(t *testing.T) {
 	var seen changes
 	depth := 0
 	cfg := small()
-	cfg.OnStateChange = func(e breaker.StateChange) {
+	cfg.OnStateChange = func(e breaker.StateEvent) {
 		depth++
 		defer func() { depth-- }()
 		require.Equal(t, 1, depth)
@@ -53,7 +53,7 @@ func TestHookDies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var seen changes
 			cfg := small()
-			cfg.OnStateChange = func(e breaker.StateChange) {
+			cfg.OnStateChange = func(e breaker.StateEvent) {
 				seen.add(e)
 				die()
 			}
@@ -80,7 +80,7 @@ func TestHookDies(t *testing.T) {
 // A hook that panics when a call is let in as a probe ends that call: it must not hold the place.
 func TestHookDiesInProbe(t *testing.T) {
 	cfg := small()
-	cfg.OnStateChange = func(e breaker.StateChange) {
+	cfg.OnStateChange = func(e breaker.StateEvent) {
 		if e.To == breaker.StateHalfOpen {
 			panic("hook")
 		}
@@ -98,8 +98,8 @@ func TestHookDiesInProbe(t *testing.T) {
 
 // Changes made by many goroutines are delivered one at a time, and each begins where the one before ended.
 func TestHookOrder(t *testing.T) {
-	var list []breaker.StateChange // without a lock: the race detector watches
-	b, err := breaker.New(backend, breaker.Config{MinCalls: 1, Window: 1, OnStateChange: func(e breaker.StateChange) {
+	var list []breaker.StateEvent // without a lock: the race detector watches
+	b, err := breaker.New(backend, breaker.Config{MinCalls: 1, Window: 1, OnStateChange: func(e breaker.StateEvent) {
 		list = append(list, e)
 		runtime.Gosched()
 	}})

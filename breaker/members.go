@@ -64,7 +64,7 @@ func (c *core) retire() bool {
 		}
 		c.round = nil
 		c.quota.give(c)
-		c.changed(StateChange{From: c.state, To: StateClosed, Reason: ReasonEvicted})
+		c.changed(StateEvent{From: c.state, To: StateClosed, Reason: ReasonEvicted})
 		c.state = StateClosed
 		return true
 	}
@@ -84,7 +84,7 @@ func (c *core) remove() Counters {
 	c.machine.reset()
 	c.quota.give(c)
 	if c.state != StateClosed {
-		c.changed(StateChange{From: c.state, To: StateClosed, Reason: ReasonEvicted})
+		c.changed(StateEvent{From: c.state, To: StateClosed, Reason: ReasonEvicted})
 	}
 	c.state = StateClosed
 	c.removed = true

@@ -62,7 +62,7 @@ func TestGroupKeepsDelivering(t *testing.T) {
 		var seen changes
 		cfg := small()
 		cfg.MaxKeys = 1
-		cfg.OnStateChange = func(e breaker.StateChange) {
+		cfg.OnStateChange = func(e breaker.StateEvent) {
 			if e.Key == nil {
 				return // the overflow
 			}
@@ -138,7 +138,7 @@ func TestGroupHookDiesInEviction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := small()
 		cfg.MaxKeys = 1
-		cfg.OnStateChange = func(e breaker.StateChange) {
+		cfg.OnStateChange = func(e breaker.StateEvent) {
 			if e.Reason == breaker.ReasonEvicted {
 				panic("hook")
 			}

@@ -103,7 +103,7 @@ func (c *core) probed(failed, slow bool) {
 		c.quota.give(c)
 		c.beginEra(false)
 		c.state = StateClosed
-		c.changed(StateChange{From: StateHalfOpen, To: StateClosed, Reason: ReasonProbes,
+		c.changed(StateEvent{From: StateHalfOpen, To: StateClosed, Reason: ReasonProbes,
 			Calls: r.tally.calls, Failed: r.tally.failed, Slow: r.tally.slow})
 	case r.tally.calls-r.good > c.cfg.Probes-need:
 		c.open(ReasonProbes, r.tally, 0)

@@ -34,7 +34,7 @@ func TestGroupOpenPlaceLapses(t *testing.T) {
 		require.Equal(t, breaker.StateOpen, g.State("1"))
 		require.Equal(t, 1, g.Stats().Open)
 		require.Equal(t, breaker.StateClosed, g.State("0"))
-		require.Contains(t, seen.list, breaker.StateChange{
+		require.Contains(t, seen.list, breaker.StateEvent{
 			Key: "0", From: breaker.StateHalfOpen, To: breaker.StateClosed, Reason: breaker.ReasonEvicted,
 		})
 		call(t, g, times(4, bad.of("0"))...)
@@ -68,7 +68,7 @@ func TestGroupRemove(t *testing.T) {
 		call(t, g, times(4, bad.of("a"))...)
 		require.NoError(t, g.ForceClosed("b"))
 		g.Remove("a")
-		require.Equal(t, breaker.StateChange{Key: "a", From: breaker.StateOpen, To: breaker.StateClosed, Reason: breaker.ReasonEvicted},
+		require.Equal(t, breaker.StateEvent{Key: "a", From: breaker.StateOpen, To: breaker.StateClosed, Reason: breaker.ReasonEvicted},
 			seen.list[len(seen.list)-1])
 		_, ok := g.StatsOf("a")
 		require.False(t, ok)

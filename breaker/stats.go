@@ -14,7 +14,7 @@ type Counters struct {
 	Rejected   uint64 // calls that were not let through
 	Opened     uint64 // times the breaker opened, from closed or half-open; ForceOpen not counted
 	Unreturned uint64 // probes whose lease ran out; they are also Late when they come back
-	Refused    uint64 // times it would have opened but for Config.MaxOpenShare
+	KeptClosed uint64 // times it would have opened but for Config.MaxOpenShare
 }
 
 func (c *Counters) add(o Counters) {
@@ -27,7 +27,7 @@ func (c *Counters) add(o Counters) {
 	c.Rejected += o.Rejected
 	c.Opened += o.Opened
 	c.Unreturned += o.Unreturned
-	c.Refused += o.Refused
+	c.KeptClosed += o.KeptClosed
 }
 
 // Stats are the counters and gauges of one breaker. While calls end at the same time, the counters may be those of slightly
@@ -64,7 +64,7 @@ func (c *core) snapshot() Stats {
 func (c *core) counters() Counters {
 	s := Counters{
 		Calls: c.past, Failed: c.failed.Load(), Slow: c.slow.Load(), Neutral: c.neutral.Load(), Throttled: c.throttled.Load(),
-		Late: c.late.Load(), Rejected: c.rejected.Load(), Opened: c.opened, Unreturned: c.unreturned, Refused: c.refused,
+		Late: c.late.Load(), Rejected: c.rejected.Load(), Opened: c.opened, Unreturned: c.unreturned, KeptClosed: c.refused,
 	}
 	if e := c.closed.Load(); e != nil {
 		s.Calls += e.calls.sum()

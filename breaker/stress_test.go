@@ -42,7 +42,7 @@ func TestStress(t *testing.T) {
 		}
 		var last breaker.State // without a lock: the race detector watches
 		var opened uint64
-		cfg.OnStateChange = func(e breaker.StateChange) {
+		cfg.OnStateChange = func(e breaker.StateEvent) {
 			if e.From != last || e.To == last {
 				t.Errorf("from %v to %v, but it was %v", e.From, e.To, last)
 			}

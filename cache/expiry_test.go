@@ -104,7 +104,7 @@ func TestNegativeEntries(t *testing.T) {
 		_, ok := c.Get(1)
 		assert.False(t, ok)
 		s := c.Stats()
-		assert.Equal(t, [3]uint64{2, 3, 4}, [3]uint64{s.Negative, s.LoadErrors, s.Misses})
+		assert.Equal(t, [3]uint64{2, 3, 4}, [3]uint64{s.Negative, s.LoadsFailed, s.Misses})
 		time.Sleep(time.Second)
 		delete(m.fail, 1)
 		want(t, c, 1, 1002)
@@ -223,7 +223,7 @@ func TestRefreshHasATimeout(t *testing.T) {
 		time.Sleep(2 * time.Nanosecond)
 		s := c.Stats()
 		assert.Zero(t, s.Refreshing)
-		assert.Equal(t, uint64(1), s.RefreshErrors)
+		assert.Equal(t, uint64(1), s.RefreshesFailed)
 	})
 }
 
@@ -243,7 +243,7 @@ func TestFailedRefreshIsRetriedLater(t *testing.T) {
 		time.Sleep(time.Second / 2)
 		want(t, c, 1, 1005)
 		s := c.Stats()
-		assert.Equal(t, [2]uint64{4, 3}, [2]uint64{s.Refreshes, s.RefreshErrors})
+		assert.Equal(t, [2]uint64{4, 3}, [2]uint64{s.Refreshes, s.RefreshesFailed})
 	})
 }
 
@@ -275,7 +275,7 @@ func TestStaleIfError(t *testing.T) {
 		want(t, c, 1, 1001)
 		assert.Equal(t, 10*ms, time.Since(began), "nobody waits for a model that has just failed")
 		s := c.Stats()
-		assert.Equal(t, [3]uint64{2, 1, 1}, [3]uint64{s.Rescued, s.Stale, s.LoadErrors})
+		assert.Equal(t, [3]uint64{2, 1, 1}, [3]uint64{s.Rescued, s.Stale, s.LoadsFailed})
 		time.Sleep(15 * time.Second)
 		want(t, c, 1, 1001)
 		assert.Equal(t, 3, m.count(1))

@@ -42,7 +42,7 @@ func TestErrorsAreReturnedToAllAndNotKept(t *testing.T) {
 		delete(m.fail, 1)
 		want(t, c, 1, 1002)
 		s := c.Stats()
-		assert.Equal(t, [3]uint64{2, 1, 1}, [3]uint64{s.Misses, s.Coalesced, s.LoadErrors})
+		assert.Equal(t, [3]uint64{2, 1, 1}, [3]uint64{s.Misses, s.Coalesced, s.LoadsFailed})
 	})
 }
 

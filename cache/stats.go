@@ -20,14 +20,14 @@ type Stats struct {
 	Coalesced  uint64 // requests that waited for the load of another, or for a refresh
 	Collisions uint64 // requests that WithEqual found to be others than their key's entry; each is a load that is not stored
 
-	Loads         uint64 // keys whose load is over, refreshes included
-	LoadErrors    uint64 // loads that failed; an error that is an answer (WithNegative) is none, the end of all who waited is one
-	Calls         uint64 // calls of the load function: as many as Loads, fewer with a bulk loader
-	Refreshes     uint64 // loads that were refreshes
-	RefreshErrors uint64 // refreshes that failed
-	Rescued       uint64 // requests that waited for a load that failed and got the old value (Config.StaleIfError)
-	Abandoned     uint64 // loads whose context was cancelled because all who waited had gone
-	Unstored      uint64 // values that were not stored: by WithTTL, WithWeight or WithAdmission
+	Loads           uint64 // keys whose load is over, refreshes included
+	LoadsFailed     uint64 // loads that failed; an error that is an answer (WithNegative) is none, the end of all who waited is one
+	Calls           uint64 // calls of the load function: as many as Loads, fewer with a bulk loader
+	Refreshes       uint64 // loads that were refreshes
+	RefreshesFailed uint64 // refreshes that failed
+	Rescued         uint64 // requests that waited for a load that failed and got the old value (Config.StaleIfError)
+	Abandoned       uint64 // loads whose context was cancelled because all who waited had gone
+	Unstored        uint64 // values that were not stored: by WithTTL, WithWeight or WithAdmission
 
 	LoadTime time.Duration // sum over Calls of the time they took
 	Saved    time.Duration // sum over Hits, Stale and Negative of the time that the load of their entry took
@@ -153,19 +153,19 @@ func (c *counters) answered(v verdict, took uint64) {
 
 func (c *counters) snapshot() Stats {
 	s := Stats{
-		Misses:        c.misses.Load(),
-		Coalesced:     c.coalesced.Load(),
-		Collisions:    c.collisions.Load(),
-		Loads:         c.loads.Load(),
-		LoadErrors:    c.loadErrors.Load(),
-		Calls:         c.calls.Load(),
-		Refreshes:     c.refreshes.Load(),
-		RefreshErrors: c.refreshErrors.Load(),
-		Rescued:       c.rescued.Load(),
-		Abandoned:     c.abandoned.Load(),
-		Unstored:      c.unstored.Load(),
-		LoadTime:      time.Duration(c.loadTime.Load()),
-		Refreshing:    int(c.refreshing.Load()),
+		Misses:          c.misses.Load(),
+		Coalesced:       c.coalesced.Load(),
+		Collisions:      c.collisions.Load(),
+		Loads:           c.loads.Load(),
+		LoadsFailed:     c.loadErrors.Load(),
+		Calls:           c.calls.Load(),
+		Refreshes:       c.refreshes.Load(),
+		RefreshesFailed: c.refreshErrors.Load(),
+		Rescued:         c.rescued.Load(),
+		Abandoned:       c.abandoned.Load(),
+		Unstored:        c.unstored.Load(),
+		LoadTime:        time.Duration(c.loadTime.Load()),
+		Refreshing:      int(c.refreshing.Load()),
 	}
 	for i := range c.stripes {
 		at := &c.stripes[i]

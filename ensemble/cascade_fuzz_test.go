@@ -151,9 +151,9 @@ func FuzzCascade(f *testing.F) {
 			require.Equal(t, wantCalled, called, "%+v", script)
 			require.Equal(t, time.Duration(wantTook)*millisecond, took, "%+v", script)
 			st := c.Stats()
-			require.Equal(t, st.Calls, st.Answered+st.Abstained+st.Failed+st.Ended)
+			require.Equal(t, st.Calls, st.Answered+st.Abstained+st.Failed+st.Cancelled)
 			for _, s := range st.Stages {
-				require.LessOrEqual(t, s.Unsure+s.Errors+s.Cut, s.Calls)
+				require.LessOrEqual(t, s.Unsure+s.Failed+s.Cancelled, s.Calls)
 				require.LessOrEqual(t, s.Fallbacks+s.Abstained, s.Unsure)
 			}
 			var abstained *ensemble.AbstainError[verdict]

@@ -174,7 +174,7 @@ func TestCascadeLocalAnswerStandsWhenTheRemoteFails(t *testing.T) {
 	assert.Equal(t, uint64(1), st.Fallbacks)
 	assert.Equal(t, uint64(1), st.Stages[0].Fallbacks)
 	assert.Equal(t, uint64(1), st.Stages[0].Escalated)
-	assert.Equal(t, uint64(1), st.Stages[1].Errors)
+	assert.Equal(t, uint64(1), st.Stages[1].Failed)
 }
 
 func TestCascadeErrorPolicies(t *testing.T) {
@@ -230,7 +230,7 @@ func TestCascadePanicGoesOnToTheCaller(t *testing.T) {
 	}
 	c := newCascade(t, ensemble.CascadeConfig{}, small, says("large", 1, 0))
 	require.PanicsWithValue(t, "boom", func() { _, _ = c.Do(t.Context(), 0) })
-	assert.Equal(t, uint64(1), c.Stats().Stages[0].Errors)
+	assert.Equal(t, uint64(1), c.Stats().Stages[0].Failed)
 	_, err := c.Do(t.Context(), 1)
 	require.NoError(t, err)
 }
@@ -245,7 +245,7 @@ func TestCascadeGoexitIsCounted(t *testing.T) {
 	var caller sync.WaitGroup
 	caller.Go(func() { _, _ = c.Do(t.Context(), 0) })
 	caller.Wait()
-	assert.Equal(t, uint64(1), c.Stats().Stages[0].Errors)
+	assert.Equal(t, uint64(1), c.Stats().Stages[0].Failed)
 }
 
 func TestCascadeContextThatHasEnded(t *testing.T) {
@@ -275,9 +275,9 @@ func TestCascadeCancelledWhileEscalating(t *testing.T) {
 	assert.Equal(t, ensemble.StopEnded, r.Reason)
 	assert.Equal(t, cause, r.Steps[1].Err)
 	st := c.Stats()
-	assert.Equal(t, uint64(1), st.Ended)
-	assert.Equal(t, uint64(1), st.Stages[1].Cut)
-	assert.Zero(t, st.Stages[1].Errors)
+	assert.Equal(t, uint64(1), st.Cancelled)
+	assert.Equal(t, uint64(1), st.Stages[1].Cancelled)
+	assert.Zero(t, st.Stages[1].Failed)
 
 	// And one between the stages does not call the next.
 	ctx, cancel = context.WithCancelCause(t.Context())

@@ -70,9 +70,9 @@ func TestCascadeDoesNotEscalateWhatCannotBeInTime(t *testing.T) {
 		assert.Equal(t, uint64(1), st.Stages[1].Skipped)
 		assert.Equal(t, uint64(1), st.Fallbacks)
 		assert.Equal(t, uint64(2), st.Stages[0].Escalated)
-		assert.Equal(t, 30*millisecond, st.Stages[0].Time)
-		assert.Equal(t, 50*millisecond, st.Stages[1].MeanTime())
-		assert.Equal(t, 60*millisecond, st.Stages[1].Expected)
+		assert.Equal(t, 30*millisecond, st.Stages[0].RunTime)
+		assert.Equal(t, 50*millisecond, st.Stages[1].MeanRunTime())
+		assert.Equal(t, 60*millisecond, st.Stages[1].Latency)
 	})
 }
 
@@ -113,8 +113,8 @@ func TestCascadeReserveLeavesTimeForTheAnswerInHand(t *testing.T) {
 		assert.Equal(t, "small", r.Answer.from)
 		assert.Equal(t, ensemble.StopDeadline, r.Reason)
 		assert.ErrorIs(t, r.Steps[1].Err, context.DeadlineExceeded)
-		assert.Equal(t, uint64(1), c.Stats().Stages[1].Cut)
-		assert.Zero(t, c.Stats().Stages[1].Errors)
+		assert.Equal(t, uint64(1), c.Stats().Stages[1].Cancelled)
+		assert.Zero(t, c.Stats().Stages[1].Failed)
 
 		// The first stage has all of it.
 		c = newCascade(t, ensemble.CascadeConfig{Reserve: 5 * millisecond}, takes(says("small", 0.1, 0.7), 98*millisecond), says("large", 1, 0))
@@ -138,7 +138,7 @@ func TestCascadeDeadlineWhileEscalating(t *testing.T) {
 		// With no answer it is the caller's deadline.
 		_, err = c.Do(within(t, 5*millisecond), 1)
 		assert.Equal(t, context.DeadlineExceeded, err)
-		assert.Equal(t, uint64(1), c.Stats().Ended)
+		assert.Equal(t, uint64(1), c.Stats().Cancelled)
 	})
 }
 
@@ -155,7 +155,7 @@ func TestCascadeStageTimeout(t *testing.T) {
 		assert.Equal(t, ensemble.StopFailure, r.Reason)
 		require.ErrorIs(t, r.Failures, ensemble.ErrStageTimeout)
 		require.ErrorIs(t, r.Failures, context.DeadlineExceeded)
-		assert.Equal(t, uint64(1), c.Stats().Stages[1].Timeouts)
+		assert.Equal(t, uint64(1), c.Stats().Stages[1].TimedOut)
 
 		// When Do returns, the stage's context has ended: no timer is left behind.
 		var kept context.Context
@@ -200,7 +200,7 @@ func TestCascadeLearnsHowLongAStageTakes(t *testing.T) {
 			_, err := c.Do(t.Context(), 1)
 			require.NoError(t, err)
 		}
-		expected := c.Stats().Stages[1].Expected
+		expected := c.Stats().Stages[1].Latency
 		assert.GreaterOrEqual(t, expected, 200*millisecond)
 		assert.Less(t, expected, 201*millisecond, "no deviation")
 
@@ -252,7 +252,7 @@ func TestCascadeLearnsFromAnswersOnly(t *testing.T) {
 			_, err := c.Do(t.Context(), 1)
 			require.NoError(t, err)
 		}
-		expected := c.Stats().Stages[1].Expected
+		expected := c.Stats().Stages[1].Latency
 		fail = true
 		for range 50 {
 			_, err := c.Do(t.Context(), 1)
@@ -265,7 +265,7 @@ func TestCascadeLearnsFromAnswersOnly(t *testing.T) {
 			_, err := c.Do(ctx, 1)
 			require.ErrorIs(t, err, context.Canceled)
 		}
-		assert.Equal(t, expected, c.Stats().Stages[1].Expected)
+		assert.Equal(t, expected, c.Stats().Stages[1].Latency)
 	})
 }
 
@@ -279,15 +279,15 @@ func TestCascadeLearnsNothingFromASkipWithoutTime(t *testing.T) {
 			require.Equal(t, ensemble.StopDeadline, r.Reason)
 		}
 		skip()
-		assert.Zero(t, c.Stats().Stages[1].Expected, "nothing is known")
+		assert.Zero(t, c.Stats().Stages[1].Latency, "nothing is known")
 		_, err := c.Do(t.Context(), 1)
 		require.NoError(t, err)
-		expected := c.Stats().Stages[1].Expected
+		expected := c.Stats().Stages[1].Latency
 		assert.Equal(t, 160*millisecond, expected, "the first sample, with half of it as the deviation")
 		for range 100 {
 			skip()
 		}
-		assert.Equal(t, expected, c.Stats().Stages[1].Expected)
+		assert.Equal(t, expected, c.Stats().Stages[1].Latency)
 	})
 }
 
@@ -308,7 +308,7 @@ func TestCascadeConfidenceTakesTime(t *testing.T) {
 		require.Len(t, r.Steps, 2)
 		assert.Equal(t, 10*millisecond, r.Steps[0].Duration)
 		assert.Equal(t, 40*millisecond, r.Steps[1].Duration)
-		assert.Equal(t, 80*millisecond, c.Stats().Stages[1].Expected, "the sample, with half of it as the deviation")
+		assert.Equal(t, 80*millisecond, c.Stats().Stages[1].Latency, "the sample, with half of it as the deviation")
 
 		began := time.Now()
 		r, err = judged(time.Hour).DoResult(within(t, 100*millisecond), 1)

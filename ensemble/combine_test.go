@@ -248,7 +248,7 @@ func TestBadAnswers(t *testing.T) {
 	got, err := e.Do(t.Context(), 0)
 	require.NoError(t, err)
 	assert.InDelta(t, 2, got, 0)
-	assert.Equal(t, uint64(1), e.Stats().Members[1].Errors)
+	assert.Equal(t, uint64(1), e.Stats().Members[1].Failed)
 }
 
 func TestWithCheck(t *testing.T) {

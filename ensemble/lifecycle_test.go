@@ -52,7 +52,7 @@ func TestPanicAndGoexit(t *testing.T) {
 			require.NoError(t, err)
 			assert.False(t, a.Partial())
 			assert.Empty(t, a.Missing())
-			assert.Equal(t, uint64(1), e.Stats().Members[1].Errors)
+			assert.Equal(t, uint64(1), e.Stats().Members[1].Failed)
 		}
 	})
 }
@@ -102,7 +102,7 @@ func TestLosersHaveReturned(t *testing.T) {
 			assert.Equal(t, name == "failure", err != nil)
 			assert.Zero(t, running.Load(), name)
 			assert.Equal(t, 15*ms, time.Since(began), name)
-			assert.Zero(t, e.Stats().Abandoned)
+			assert.Zero(t, e.Stats().Stragglers)
 		})
 	}
 }
@@ -146,13 +146,13 @@ func TestDeafLosers(t *testing.T) {
 			require.NoError(t, err)
 			assert.InDelta(t, 1, got, 0)
 			assert.Equal(t, c.at, time.Since(began))
-			assert.Equal(t, 2, e.Stats().Abandoned)
+			assert.Equal(t, 2, e.Stats().Stragglers)
 			time.Sleep(time.Second)
 			st := e.Stats()
-			assert.Equal(t, 1, st.Abandoned)
-			assert.Equal(t, []int{0, 0, 1}, []int{st.Members[0].Abandoned, st.Members[1].Abandoned, st.Members[2].Abandoned})
+			assert.Equal(t, 1, st.Stragglers)
+			assert.Equal(t, []int{0, 0, 1}, []int{st.Members[0].Stragglers, st.Members[1].Stragglers, st.Members[2].Stragglers})
 			time.Sleep(time.Second)
-			assert.Zero(t, e.Stats().Abandoned)
+			assert.Zero(t, e.Stats().Stragglers)
 			assert.Equal(t, uint64(1), e.Stats().Members[2].Cancelled)
 		})
 	}
@@ -175,7 +175,7 @@ func TestLateAnswersGoNowhere(t *testing.T) {
 			assert.Equal(t, req%7 > 2, a.Partial())
 		}
 		time.Sleep(time.Second)
-		assert.Zero(t, e.Stats().Abandoned)
+		assert.Zero(t, e.Stats().Stragglers)
 	})
 }
 
@@ -282,10 +282,10 @@ func TestTimedOutMembersReturnLater(t *testing.T) {
 			require.NoError(t, err)
 			assert.InDelta(t, float64(req), got, 0)
 			assert.Equal(t, 13*ms, time.Since(began))
-			assert.Positive(t, e.Stats().Abandoned)
+			assert.Positive(t, e.Stats().Stragglers)
 		}
 		time.Sleep(time.Second)
-		assert.Zero(t, e.Stats().Abandoned)
+		assert.Zero(t, e.Stats().Stragglers)
 	})
 }
 
@@ -313,7 +313,7 @@ func TestNested(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, ensemble.TimedOut, a.Members[0].Status)
 		synctest.Wait()
-		assert.Equal(t, uint64(1), inner.Stats().GaveUp)
+		assert.Equal(t, uint64(1), inner.Stats().Cancelled)
 		outer = newMean(t, ensemble.Config{Policy: ensemble.Partial, Quorum: 1, MemberTimeout: 50 * ms}, of(inner.Do, after(0, 1))...)
 		a, err = outer.Ask(t.Context(), 0)
 		require.NoError(t, err)
@@ -367,8 +367,8 @@ func TestManyCallers(t *testing.T) {
 		<-done
 	}
 	st := e.Stats()
-	assert.Equal(t, st.Calls, st.Answered+st.Partial+st.Failed+st.GaveUp)
+	assert.Equal(t, st.Calls, st.Answered+st.Partial+st.Failed+st.Cancelled)
 	for _, m := range st.Members {
-		assert.Equal(t, m.Calls, m.Answers+m.Errors+m.Timeouts+m.Cancelled)
+		assert.Equal(t, m.Calls, m.Answered+m.Failed+m.TimedOut+m.Cancelled)
 	}
 }

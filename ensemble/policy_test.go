@@ -97,7 +97,7 @@ func TestPolicies(t *testing.T) {
 					require.ErrorIs(t, err, c.err)
 					assert.InDelta(t, c.want, got, 1e-12)
 					time.Sleep(2 * time.Second) // until those that ignore their contexts return
-					assert.Zero(t, e.Stats().Abandoned)
+					assert.Zero(t, e.Stats().Stragglers)
 				}
 			})
 		})
@@ -190,7 +190,7 @@ func TestEndOfTheCallersContext(t *testing.T) {
 			_, err = e.Do(ctx2, 1)
 			assert.Equal(t, why, err)
 			assert.Equal(t, uint64(3), e.Stats().Calls, "no member is called for a context that has ended")
-			assert.Equal(t, uint64(2), e.Stats().GaveUp)
+			assert.Equal(t, uint64(2), e.Stats().Cancelled)
 			time.Sleep(2 * time.Hour)
 		})
 	}

@@ -7,35 +7,35 @@ import (
 
 // Stats are the counters and gauges of an [Ensemble]. A call, and what its members did, is counted when it is over.
 type Stats struct {
-	Calls    uint64 // of Do and Ask that asked members; each is one of the following four
-	Answered uint64 // with an answer of all members
-	Partial  uint64 // with an answer of some
-	Failed   uint64 // with a QuorumError, or an error or a panic of the combiner
-	GaveUp   uint64 // because the caller's context ended
+	Calls     uint64 // of Do and Ask that asked members; each is one of the following four
+	Answered  uint64 // with an answer of all members
+	Partial   uint64 // with an answer of some
+	Failed    uint64 // with a QuorumError, or an error or a panic of the combiner
+	Cancelled uint64 // because the caller's context ended
 
-	Abandoned int           // member calls that have not returned though their call is over
-	Members   []MemberStats // in the order of the members
+	Stragglers int           // member calls that have not returned though their call is over
+	Members    []MemberStats // in the order of the members
 }
 
 // MemberStats are the counters and gauges of a member.
 type MemberStats struct {
 	Name      string
 	Calls     uint64 // that were made; each is one of the following four
-	Answers   uint64 // that were in time and good
-	Errors    uint64 // bad answers, panics and Goexit included
-	Timeouts  uint64 // by its Timeout, or the call's deadline
+	Answered  uint64 // that were in time and good
+	Failed    uint64 // bad answers, panics and Goexit included
+	TimedOut  uint64 // by its Timeout, or the call's deadline
 	Cancelled uint64 // because the call was decided without it, or its caller went away
 
-	Latency   time.Duration // sum over Answers
-	Abandoned int           // calls that have not returned though the call they were made for is over
+	RunTime    time.Duration // sum over Answered
+	Stragglers int           // calls that have not returned though the call they were made for is over
 }
 
-// MeanLatency is the mean time that an answer took, 0 before the first.
-func (m MemberStats) MeanLatency() time.Duration {
-	if m.Answers == 0 {
+// MeanRunTime is the mean time that an answer took, 0 before the first.
+func (m MemberStats) MeanRunTime() time.Duration {
+	if m.Answered == 0 {
 		return 0
 	}
-	return m.Latency / time.Duration(m.Answers)
+	return m.RunTime / time.Duration(m.Answered)
 }
 
 // Stats are the counters and gauges at this moment.
@@ -51,8 +51,8 @@ func (e *Ensemble[Req, In, Out]) Stats() Stats {
 func (e *Ensemble[Req, In, Out]) abandon(member, n int) {
 	e.counting.Lock()
 	defer e.counting.Unlock()
-	e.stats.Abandoned += n
-	e.stats.Members[member].Abandoned += n
+	e.stats.Stragglers += n
+	e.stats.Members[member].Stragglers += n
 }
 
 // tally counts a call that is over.
@@ -67,7 +67,7 @@ func (c *call[Req, In, Out]) tally(answered bool) {
 	case answered:
 		st.Partial++
 	case c.gaveUp():
-		st.GaveUp++
+		st.Cancelled++
 	default:
 		st.Failed++
 	}
@@ -79,12 +79,12 @@ func (c *call[Req, In, Out]) tally(answered bool) {
 		}
 		switch status {
 		case Answered:
-			m.Answers++
-			m.Latency += c.slots[i].took
+			m.Answered++
+			m.RunTime += c.slots[i].took
 		case Failed:
-			m.Errors++
+			m.Failed++
 		case TimedOut, Late:
-			m.Timeouts++
+			m.TimedOut++
 		case Cancelled:
 			m.Cancelled++
 		}

@@ -55,7 +55,7 @@ func TestHedgeTheFirstAnswerCountsAndTheLoserIsCancelled(t *testing.T) {
 		require.EqualValues(t, 1, st.Hedges)
 		require.EqualValues(t, 1, st.HedgeWins)
 		require.EqualValues(t, 1, st.Abandoned)
-		require.Zero(t, st.Shards[0].Failures)
+		require.Zero(t, st.Shards[0].Failed)
 		require.Zero(t, st.Shards[0].InFlight)
 	})
 }

@@ -15,7 +15,7 @@ func (in *Ingest) sort(b *batch) {
 	defer in.mu.Unlock()
 	in.stats.Batches++
 	if b.err != nil {
-		in.stats.FailedBatches++
+		in.stats.BatchesFailed++
 	}
 	for i, it := range b.items {
 		chain := it.older

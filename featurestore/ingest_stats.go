@@ -16,10 +16,10 @@ type IngestStats struct {
 
 	Retried       uint64 // rows to be tried again, each time
 	Batches       uint64 // calls of Store.Write that have returned
-	FailedBatches uint64 // of these, with an error
+	BatchesFailed uint64 // of these, with an error
 
 	Buffered int // rows that are accepted and not done
-	Waiting  int // of these, for a batch
+	Queued   int // of these, for a batch
 	Retrying int // of these, for their next attempt
 	InFlight int // batches that run
 
@@ -31,7 +31,7 @@ func (in *Ingest) Stats() IngestStats {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	s := in.stats
-	s.Buffered, s.Waiting, s.Retrying, s.InFlight = in.buffered, in.fresh.n, len(in.retries), in.running
+	s.Buffered, s.Queued, s.Retrying, s.InFlight = in.buffered, in.fresh.n, len(in.retries), in.running
 	if in.seen {
 		s.NewestEvent = time.Unix(0, in.newest).UTC()
 	}

@@ -173,7 +173,7 @@ func TestIngestRetriesWithBackoffUntilStored(t *testing.T) {
 			require.True(t, wait > longest/2-1 && wait <= longest, "attempt %d after %v", i+2, wait)
 		}
 		require.EqualValues(t, 7, in.Stats().Retried)
-		require.EqualValues(t, 7, in.Stats().FailedBatches)
+		require.EqualValues(t, 7, in.Stats().BatchesFailed)
 	})
 }
 

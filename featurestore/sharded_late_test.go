@@ -45,7 +45,7 @@ func TestShardedTimeoutAndLateAnswer(t *testing.T) {
 		require.ErrorIs(t, l[0].Errs[1], context.DeadlineExceeded)
 		st := s.Stats()
 		require.EqualValues(t, 1, st.Abandoned)
-		require.EqualValues(t, 1, st.Shards[1].Timeouts)
+		require.EqualValues(t, 1, st.Shards[1].TimedOut)
 		require.Equal(t, 1, st.Shards[1].InFlight)
 		slow.Store(false)
 		var again [][]fs.Lookup

@@ -16,8 +16,8 @@ type ShardedStats struct {
 // ShardStats are the counters and gauges of one store. A call to it is one of Read, Write or Delete.
 type ShardStats struct {
 	Calls    uint64
-	Failures uint64 // of these; those that were given up for a faster replica are none
-	Timeouts uint64 // of the failures: ErrShardTimeout
+	Failed   uint64 // of these; those that were given up for a faster replica are none
+	TimedOut uint64 // of the failures: ErrShardTimeout
 	InFlight int    // calls that have not returned, abandoned ones included
 }
 
@@ -62,7 +62,7 @@ func (s *Sharded) Stats() ShardedStats {
 	for i := range s.shards {
 		sh := &s.shards[i]
 		st.Shards[i] = ShardStats{
-			Calls: sh.calls.Load(), Failures: sh.failures.Load(), Timeouts: sh.timeouts.Load(), InFlight: int(sh.inFlight.Load()),
+			Calls: sh.calls.Load(), Failed: sh.failures.Load(), TimedOut: sh.timeouts.Load(), InFlight: int(sh.inFlight.Load()),
 		}
 	}
 	return st

@@ -152,7 +152,7 @@ func TestShardedPartialResults(t *testing.T) {
 		err = s.Read(t.Context(), l)
 		require.ErrorAs(t, err, &shard)
 		require.Nil(t, l[0].Errs)
-		require.EqualValues(t, 2, s.Stats().Shards[1].Failures)
+		require.EqualValues(t, 2, s.Stats().Shards[1].Failed)
 		require.Zero(t, s.Stats().Shards[1].InFlight)
 	}
 }
@@ -197,7 +197,7 @@ func TestShardedDirect(t *testing.T) {
 	shards[1].onRead = func(context.Context, []fs.Lookup) error { panic("p") }
 	require.PanicsWithValue(t, "p", func() { _ = s.Read(t.Context(), lookup(view, 1)) })
 	require.Zero(t, s.Stats().Shards[1].InFlight)
-	require.EqualValues(t, 2, s.Stats().Shards[1].Failures)
+	require.EqualValues(t, 2, s.Stats().Shards[1].Failed)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	shards[1].onRead = func(ctx context.Context, _ []fs.Lookup) error { cancel(errStore); return ctx.Err() }
 	require.Equal(t, errStore, s.Read(ctx, lookup(view, 1)))

@@ -106,7 +106,7 @@ func BenchmarkReject(b *testing.B) {
 					_, _ = g.Acquire(ctx, 1)
 				}
 			}()
-			for g.Stats().Waiting < cfg.MaxQueue {
+			for g.Stats().Queued < cfg.MaxQueue {
 				runtime.Gosched()
 			}
 			b.ReportAllocs()

@@ -162,7 +162,7 @@ func TestRejectedWithoutQueue(t *testing.T) {
 		_, err = b.Do(t.Context(), 1)
 		require.NoError(t, err)
 		require.EqualValues(t, 1, b.Stats().Rejected.Full)
-		require.Zero(t, b.Stats().Queued)
+		require.Zero(t, b.Stats().Waited)
 	})
 }
 
@@ -171,7 +171,7 @@ func TestFirstInFirstOut(t *testing.T) {
 		hold(t, b, 1, 10*ms)
 		first, second, third := async(t.Context(), b, 1), async(t.Context(), b, 1), async(t.Context(), b, 1)
 		fails(t, async(t.Context(), b, 1), bulkhead.ErrFull)
-		require.Equal(t, 3, b.Stats().Waiting)
+		require.Equal(t, 3, b.Stats().Queued)
 		pass(10 * ms)
 		holds(t, first)
 		waits(t, second, third)
@@ -183,7 +183,7 @@ func TestFirstInFirstOut(t *testing.T) {
 		third.p.Release()
 		s := b.Stats()
 		require.EqualValues(t, 4, s.Admitted)
-		require.EqualValues(t, 3, s.Queued)
+		require.EqualValues(t, 3, s.Waited)
 		require.Equal(t, 10*ms, s.MeanQueueWait())
 		require.Equal(t, time.Duration(0), bulkhead.Stats{}.MeanQueueWait())
 	})
@@ -271,6 +271,10 @@ func TestOnReject(t *testing.T) {
 		fails(t, async(bulkhead.WithPriority(t.Context(), 9), b, 2), bulkhead.ErrTooLarge)
 		fails(t, async(t.Context(), b, -1), bulkhead.ErrBadRequest)
 		p.Release()
+		for i, sentinel := range []error{bulkhead.ErrEvicted, bulkhead.ErrFull, bulkhead.ErrMaxWait, bulkhead.ErrTooLarge, bulkhead.ErrBadRequest} {
+			require.ErrorIs(t, events[i].Err, sentinel)
+			events[i].Err = nil
+		}
 		require.Equal(t, []bulkhead.RejectEvent{
 			{Reason: bulkhead.ReasonEvicted, Cost: 1, Priority: -1},
 			{Reason: bulkhead.ReasonFull, Cost: 1},

@@ -244,7 +244,7 @@ func (c *core) snapshot() Stats {
 	capacity, state := c.capacity.Load(), c.state.Load()
 	return Stats{
 		Admitted:  c.admitted.Load() + uint64(state&(unit-1)/counted),
-		Queued:    c.queued.Load(),
+		Waited:    c.queued.Load(),
 		Overtakes: c.overtakes,
 		Rejected: Rejections{
 			Full:       c.rejected[ReasonFull].Load(),
@@ -254,13 +254,13 @@ func (c *core) snapshot() Stats {
 			TooLarge:   c.rejected[ReasonTooLarge].Load(),
 			BadRequest: c.rejected[ReasonBadRequest].Load(),
 		},
-		Cancelled:   c.cancelled.Load(),
-		Expired:     c.expired.Load(),
-		QueueWait:   time.Duration(c.queueWait.Load()),
-		Capacity:    int(capacity),
-		InUse:       capacity - state>>unitBits,
-		Waiting:     c.queue.n,
-		WaitingCost: c.queue.costFrom(0),
-		HoldTime:    c.estimate.holdTime(),
+		Cancelled:  c.cancelled.Load(),
+		Expired:    c.expired.Load(),
+		QueueWait:  time.Duration(c.queueWait.Load()),
+		Capacity:   int(capacity),
+		InUse:      capacity - state>>unitBits,
+		Queued:     c.queue.n,
+		QueuedCost: c.queue.costFrom(0),
+		HoldTime:   c.estimate.holdTime(),
 	}
 }

@@ -122,7 +122,7 @@ func ExampleWithPriority() {
 		_, err := guard.Do(bulkhead.WithPriority(context.Background(), -1), 1)
 		report <- err
 	}()
-	for guard.Stats().Waiting == 0 {
+	for guard.Stats().Queued == 0 {
 		runtime.Gosched()
 	}
 	checkout := make(chan error)

@@ -103,7 +103,7 @@ func playFuzz(t *testing.T, program []byte) {
 			c.real.cancel()
 		}
 	}
-	if s := f.b.Stats(); s.InUse != 0 || s.Waiting != 0 {
+	if s := f.b.Stats(); s.InUse != 0 || s.Queued != 0 {
 		t.Errorf("all is over, but %+v", s)
 	}
 	if t.Failed() {

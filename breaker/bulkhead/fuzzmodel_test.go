@@ -134,7 +134,7 @@ func (m *fuzzModel) fail(c *fuzzCall, err error) {
 
 // left notes that a call is no longer in the queue.
 func (m *fuzzModel) left(c *fuzzCall) {
-	m.stats.Queued++
+	m.stats.Waited++
 	m.stats.QueueWait += m.now.Sub(c.arrived)
 }
 
@@ -308,8 +308,8 @@ func (m *fuzzModel) snapshot() bulkhead.Stats {
 	s.Capacity = m.capacity
 	s.InUse = int64(m.capacity - m.free())
 	for _, c := range m.inState(callWaits) {
-		s.Waiting++
-		s.WaitingCost += int64(c.cost)
+		s.Queued++
+		s.QueuedCost += int64(c.cost)
 	}
 	s.HoldTime = m.holdTime()
 	return s

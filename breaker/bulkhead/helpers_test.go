@@ -46,8 +46,8 @@ func bubble(t *testing.T, cfg bulkhead.Config, test func(t *testing.T, b *guard)
 		synctest.Wait()
 		s := b.Stats()
 		require.Zero(t, s.InUse)
-		require.Zero(t, s.Waiting)
-		require.Zero(t, s.WaitingCost)
+		require.Zero(t, s.Queued)
+		require.Zero(t, s.QueuedCost)
 	})
 }
 

@@ -205,7 +205,7 @@ func TestWaitingDoesNotAllocate(t *testing.T) {
 	b = newGuard(t, bulkhead.Config{Capacity: 2, MaxQueue: 2, MaxWait: 1 << 40, NoEstimate: true}, func(_ context.Context, n int) (int, error) {
 		if n == 2 {
 			start <- struct{}{}
-			for b.Stats().Waiting == 0 {
+			for b.Stats().Queued == 0 {
 				runtime.Gosched()
 			}
 		}
@@ -231,5 +231,5 @@ func TestWaitingDoesNotAllocate(t *testing.T) {
 	close(start)
 	for range done { // until it is closed
 	}
-	require.EqualValues(t, 1001, b.Stats().Queued)
+	require.EqualValues(t, 1001, b.Stats().Waited)
 }

@@ -251,7 +251,7 @@ func TestHigherPriorityEvictsTheNewestOfTheLowest(t *testing.T) {
 		fails(t, older, bulkhead.ErrEvicted)
 		fails(t, async(t.Context(), b, 1), bulkhead.ErrFull) // none is lower
 		waits(t, middle, another, first, second)
-		require.Equal(t, 4, b.Stats().Waiting)
+		require.Equal(t, 4, b.Stats().Queued)
 		pass(10 * ms)
 		for _, c := range []*call{middle, another, first, second} {
 			holds(t, c)
@@ -259,7 +259,7 @@ func TestHigherPriorityEvictsTheNewestOfTheLowest(t *testing.T) {
 		}
 		s := b.Stats()
 		require.Equal(t, bulkhead.Rejections{Full: 2, Evicted: 2}, s.Rejected)
-		require.EqualValues(t, 6, s.Queued)
+		require.EqualValues(t, 6, s.Waited)
 	})
 }
 
@@ -272,7 +272,7 @@ func TestEvictingTheHeadLetsTheNextGo(t *testing.T) {
 		high := async(bulkhead.WithPriority(t.Context(), 1), b, 5)
 		fails(t, heavy, bulkhead.ErrEvicted)
 		holds(t, high)
-		require.Zero(t, b.Stats().Waiting)
+		require.Zero(t, b.Stats().Queued)
 		high.p.Release()
 		_, err := b.Do(t.Context(), 5)
 		require.NoError(t, err)

@@ -17,18 +17,18 @@ func (r Rejections) Sum() uint64 {
 // ended when it came is not counted.
 type Stats struct {
 	Admitted  uint64     // calls that were let in
-	Queued    uint64     // calls that had to wait and have ended their wait: let in, rejected or gone
+	Waited    uint64     // calls that had to wait and have ended their wait: let in, rejected or gone
 	Overtakes uint64     // calls that were let in before a heavier one at the head of the queue
 	Rejected  Rejections // calls that were not let in
 	Cancelled uint64     // callers whose context was cancelled while they waited
 	Expired   uint64     // callers whose deadline passed while they waited
 
-	QueueWait time.Duration // sum over Queued of the time in the queue
+	QueueWait time.Duration // sum over Waited of the time in the queue
 
-	Capacity    int
-	InUse       int64 // the cost held; above Capacity after Resize has lowered it, or Settle has raised what a permit holds
-	Waiting     int   // callers in the queue
-	WaitingCost int64 // and their cost
+	Capacity   int
+	InUse      int64 // the cost held; above Capacity after Resize has lowered it, or Settle has raised what a permit holds
+	Queued     int   // callers in the queue
+	QueuedCost int64 // and their cost
 
 	// HoldTime is the recent mean time from admission to release, weighted by cost, from which waits are estimated; 0
 	// until enough calls have been timed.
@@ -37,10 +37,10 @@ type Stats struct {
 
 // MeanQueueWait is the mean time in the queue of the calls that had to wait, 0 before the first.
 func (s Stats) MeanQueueWait() time.Duration {
-	if s.Queued == 0 {
+	if s.Waited == 0 {
 		return 0
 	}
-	return s.QueueWait / time.Duration(s.Queued)
+	return s.QueueWait / time.Duration(s.Waited)
 }
 
 // RejectEvent describes a call that was rejected, for [Config].OnReject.
@@ -50,4 +50,5 @@ type RejectEvent struct {
 	Priority     int           // see WithPriority
 	Waited       time.Duration // in the queue
 	ExpectedWait time.Duration // as in RejectedError; 0 if the reason is TooLarge or BadRequest
+	Err          error         // what the caller gets
 }

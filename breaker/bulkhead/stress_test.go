@@ -124,7 +124,7 @@ func (s *stress) round(t *testing.T, random *rand.Rand) {
 					t.Error(err)
 				}
 			}
-			if v := s.b.Stats(); v.InUse < 0 || s.strict && v.InUse > int64(v.Capacity) || v.Waiting > s.cfg.MaxQueue {
+			if v := s.b.Stats(); v.InUse < 0 || s.strict && v.InUse > int64(v.Capacity) || v.Queued > s.cfg.MaxQueue {
 				t.Errorf("the books do not add up: %+v", v)
 			}
 		}
@@ -135,8 +135,8 @@ func (s *stress) round(t *testing.T, random *rand.Rand) {
 
 	v := s.b.Stats()
 	require.Zero(t, v.InUse)
-	require.Zero(t, v.Waiting)
-	require.Zero(t, v.WaitingCost)
+	require.Zero(t, v.Queued)
+	require.Zero(t, v.QueuedCost)
 	require.Equal(t, s.admitted.Load(), v.Admitted)
 	require.LessOrEqual(t, v.Cancelled+v.Expired, s.gone.Load(), "some may have been gone when they came")
 	require.Equal(t, bulkhead.Rejections{

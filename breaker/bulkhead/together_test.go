@@ -63,7 +63,7 @@ func race(t *testing.T, moments, cost int, first, second func(i int, b *guard, p
 			func(i int) { first(i, guards[i], permits[i]) },
 			func(i int) { second(i, guards[i], permits[i]) })
 		for i := range guards {
-			if v := guards[i].Stats(); v.InUse != 0 || v.Waiting != 0 {
+			if v := guards[i].Stats(); v.InUse != 0 || v.Queued != 0 {
 				t.Fatalf("all is over, but %+v", v)
 			}
 		}
@@ -125,7 +125,7 @@ func TestUntimedReleaseSeesTheWaiter(t *testing.T) {
 			moments.Add(1)
 		}
 		untimed.Release()
-		waiting := b.Stats().Waiting
+		waiting := b.Stats().Queued
 		timed.Release() // which lets it go if nothing else has
 		require.NoError(t, <-over)
 		require.Zero(t, waiting, "round %d: a caller waits for what is free", round)

@@ -178,14 +178,17 @@ type rejection struct {
 // reject counts and reports a rejection, outside of mu, and makes the caller's error.
 func (c *core) reject(r rejection) error {
 	c.rejected[r.reason].Add(1)
-	if c.cfg.OnReject != nil {
-		c.cfg.OnReject(RejectEvent{r.reason, int(r.cost), r.class + MinPriority, r.waited, r.expected})
-	}
+	var err error
 	switch r.reason {
 	case ReasonBadRequest:
-		return fmt.Errorf("%w: cost %d", ErrBadRequest, r.cost)
+		err = fmt.Errorf("%w: cost %d", ErrBadRequest, r.cost)
 	case ReasonTooLarge:
-		return fmt.Errorf("%w: %d is more than %d", ErrTooLarge, r.cost, c.capacity.Load())
+		err = fmt.Errorf("%w: %d is more than %d", ErrTooLarge, r.cost, c.capacity.Load())
+	default:
+		err = &RejectedError{r.reason, int(r.cost), r.waited, r.expected}
 	}
-	return &RejectedError{r.reason, int(r.cost), r.waited, r.expected}
+	if c.cfg.OnReject != nil {
+		c.cfg.OnReject(RejectEvent{r.reason, int(r.cost), r.class + MinPriority, r.waited, r.expected, err})
+	}
+	return err
 }

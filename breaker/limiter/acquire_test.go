@@ -28,7 +28,7 @@ func TestRate(t *testing.T) {
 		s := l.Stats()
 		require.Equal(t, uint64(30), s.Admitted)
 		require.Equal(t, uint64(20), s.Waited)
-		near(t, 100*ms, s.MeanWait())
+		near(t, 100*ms, s.MeanQueueWait())
 	})
 }
 
@@ -357,7 +357,7 @@ func TestGoneAsLetThrough(t *testing.T) {
 		require.Equal(t, uint64(1), s.Waited)
 		require.Equal(t, uint64(1), s.Cancelled)
 		require.Equal(t, uint64(18), s.ReservedCost)
-		near(t, 900*ms, s.TotalWaitTime)
+		near(t, 900*ms, s.QueueWait)
 		require.InDelta(t, 9, l.Level().Requests, 1e-6)
 	})
 }

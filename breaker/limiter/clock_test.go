@@ -47,7 +47,7 @@ func TestLateTimer(t *testing.T) {
 			pending(t, waiting...)
 			fire()
 			synctest.Wait()
-			require.Equal(t, 20-c.goes, l.Level().Waiting)
+			require.Equal(t, 20-c.goes, l.Level().Queued)
 			for i, out := range waiting {
 				want := c.late
 				if i >= c.goes && c.late < time.Hour {

@@ -80,7 +80,7 @@ func TestLimits(t *testing.T) {
 		}
 		l.Pause(100 * ms) // holds without limits too
 		first, second := async(do(t.Context(), l, math.MaxInt)), async(do(t.Context(), l, math.MaxInt))
-		require.Equal(t, 2*min(math.MaxInt, int64(2*limiter.MaxEvents)), l.Stats().WaitingCost, "does not overflow")
+		require.Equal(t, 2*min(math.MaxInt, int64(2*limiter.MaxEvents)), l.Stats().QueuedCost, "does not overflow")
 		passed(t, first, 100*ms)
 		passed(t, second, 100*ms)
 		permit, err := l.Acquire(t.Context(), math.MaxInt)

@@ -167,8 +167,8 @@ func (c *core) admit(ctx context.Context, cost int, try bool, now time.Duration)
 		if ok {
 			w := c.waiters.get(cost, now, deadline)
 			c.queue.push(w)
-			c.stats.Waiting++
-			c.stats.WaitingCost += w.weight
+			c.stats.Queued++
+			c.stats.QueuedCost += w.weight
 			if c.queue.head == w {
 				c.arm(wait)
 			}
@@ -252,7 +252,7 @@ func (c *core) advance(now time.Duration) (next time.Duration) {
 		if c.take(c.now, w.cost) {
 			c.admitted(w.cost)
 			c.stats.Waited++
-			c.stats.TotalWaitTime += now - w.arrived
+			c.stats.QueueWait += now - w.arrived
 			c.decide(w, now, nil)
 			continue
 		}
@@ -283,8 +283,8 @@ func (c *core) decide(w *waiter, now time.Duration, err error) {
 
 func (c *core) unqueue(w *waiter) {
 	c.queue.remove(w)
-	c.stats.Waiting--
-	c.stats.WaitingCost -= w.weight
+	c.stats.Queued--
+	c.stats.QueuedCost -= w.weight
 }
 
 // arm sets the timer for the head; 0 stops it.

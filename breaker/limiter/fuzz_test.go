@@ -236,19 +236,19 @@ func (p *fuzzPlay) check() {
 	}
 	got, want := p.l.Stats(), p.m.stats
 	r := got.Rejected
-	if n := got.Admitted + r.Sum() + got.Cancelled + got.Expired + uint64(got.Waiting); n != uint64(len(p.calls)) {
+	if n := got.Admitted + r.Sum() + got.Cancelled + got.Expired + uint64(got.Queued); n != uint64(len(p.calls)) {
 		p.t.Errorf("the books do not add up, %d calls: %+v", len(p.calls), got)
 	}
-	if (got.TotalWaitTime - want.TotalWaitTime).Abs() > time.Microsecond {
-		p.t.Errorf("TotalWaitTime %v, want %v", got.TotalWaitTime, want.TotalWaitTime)
+	if (got.QueueWait - want.QueueWait).Abs() > time.Microsecond {
+		p.t.Errorf("QueueWait %v, want %v", got.QueueWait, want.QueueWait)
 	}
-	got.TotalWaitTime, got.Rejected, want.TotalWaitTime = 0, limiter.Rejections{}, 0
+	got.QueueWait, got.Rejected, want.QueueWait = 0, limiter.Rejections{}, 0
 	fates := map[string]uint64{}
 	for _, c := range p.calls {
 		fates[c.fate]++
 		if c.queued {
-			want.Waiting++
-			want.WaitingCost += int64(c.cost)
+			want.Queued++
+			want.QueuedCost += int64(c.cost)
 		}
 	}
 	want.Cancelled, want.Expired = fates["cancelled"], fates["expired"]

@@ -151,7 +151,7 @@ func (m *fuzzModel) serve(c *fuzzCall) {
 	m.stats.ReservedCost += uint64(c.cost)
 	if m.now > c.arrived || c.queued {
 		m.stats.Waited++
-		m.stats.TotalWaitTime += time.Duration(m.now-c.arrived) * ms
+		m.stats.QueueWait += time.Duration(m.now-c.arrived) * ms
 	}
 	c.queued = false
 }

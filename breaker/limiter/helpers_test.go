@@ -63,8 +63,8 @@ func bubble(t *testing.T, cfg limiter.Config, test func(t *testing.T, l *intLimi
 		test(t, l, r)
 		synctest.Wait()
 		s := l.Stats()
-		require.Zero(t, s.Waiting, "%+v", s)
-		require.Zero(t, s.WaitingCost, "%+v", s)
+		require.Zero(t, s.Queued, "%+v", s)
+		require.Zero(t, s.QueuedCost, "%+v", s)
 		require.True(t, l.TimerStopped(), "a timer runs though nobody waits")
 	})
 }

@@ -30,8 +30,8 @@ func keyedBubble(t *testing.T, cfg limiter.KeyedConfig, test func(t *testing.T, 
 		test(t, k)
 		synctest.Wait()
 		s := k.Stats()
-		require.Zero(t, s.Each.Waiting+s.Total.Waiting, "%+v", s)
-		require.Zero(t, s.Each.WaitingCost+s.Total.WaitingCost, "%+v", s)
+		require.Zero(t, s.Each.Queued+s.Total.Queued, "%+v", s)
+		require.Zero(t, s.Each.QueuedCost+s.Total.QueuedCost, "%+v", s)
 	})
 }
 

@@ -120,7 +120,7 @@ func (c *core) levelAt(now time.Duration) Level {
 		Requests: c.requests.level(t),
 		Cost:     c.cost.level(t),
 		Paused:   max(c.pausedUntil-now, 0),
-		Waiting:  c.queue.n,
+		Queued:   c.queue.n,
 	}
 }
 

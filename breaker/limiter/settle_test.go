@@ -238,7 +238,7 @@ func TestPause(t *testing.T) {
 		first := async(do(t.Context(), l, 1))
 		second := async(do(t.Context(), l, 1))
 		near(t, 500*ms, l.Level().Paused)
-		require.Equal(t, 2, l.Level().Waiting)
+		require.Equal(t, 2, l.Level().Queued)
 		time.Sleep(100 * ms)
 		l.Pause(500 * ms) // longer
 		passed(t, first, 600*ms)

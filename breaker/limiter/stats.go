@@ -34,7 +34,7 @@ func (r Rejections) Sum() uint64 {
 }
 
 // Stats are counters since New and gauges of now, all taken at one moment. Every request that came in is in Admitted, Rejected,
-// Cancelled, Expired or Waiting; those whose context had ended already, and ErrBadRequest, are not counted.
+// Cancelled, Expired or Queued; those whose context had ended already, and ErrBadRequest, are not counted.
 type Stats struct {
 	Admitted  uint64     // requests that were let through
 	Waited    uint64     // those of Admitted that had to wait
@@ -43,22 +43,22 @@ type Stats struct {
 	Expired   uint64     // the caller's deadline passed while the request waited
 	Returned  uint64     // those of Admitted that were given back because no work was done
 
-	ReservedCost  uint64 // cost of Admitted, when they were let through
-	RefundedCost  uint64 // what of it was given back
-	ExtraCost     uint64 // what was taken later, because the actual cost was more
-	ForgivenCost  uint64 // what would have been taken but for MaxDebt
-	TotalWaitTime time.Duration
+	ReservedCost uint64 // cost of Admitted, when they were let through
+	RefundedCost uint64 // what of it was given back
+	ExtraCost    uint64 // what was taken later, because the actual cost was more
+	ForgivenCost uint64 // what would have been taken but for MaxDebt
+	QueueWait    time.Duration
 
-	Waiting     int   // requests that wait now
-	WaitingCost int64 // and their cost, of each up to 2*MaxEvents
+	Queued     int   // requests that wait now
+	QueuedCost int64 // and their cost, of each up to 2*MaxEvents
 }
 
-// MeanWait is the mean time that the requests that had to wait and were let through did wait, 0 if there are none.
-func (s Stats) MeanWait() time.Duration {
+// MeanQueueWait is the mean time that the requests that had to wait and were let through did wait, 0 if there are none.
+func (s Stats) MeanQueueWait() time.Duration {
 	if s.Waited == 0 {
 		return 0
 	}
-	return s.TotalWaitTime / time.Duration(min(s.Waited, math.MaxInt64))
+	return s.QueueWait / time.Duration(min(s.Waited, math.MaxInt64))
 }
 
 // count adds a cost to a counter, which stays at the largest number rather than to overflow.
@@ -80,7 +80,7 @@ type Level struct {
 	Requests float64       // requests, +Inf without a limit
 	Cost     float64       // cost, +Inf without a limit; less than 0 is a debt
 	Paused   time.Duration // how long Pause still holds everything up
-	Waiting  int           // requests that wait
+	Queued   int           // requests that wait
 }
 
 // RejectEvent describes a request that was rejected, for [Config].OnReject.

@@ -115,7 +115,7 @@ func (s *stress) round(t *testing.T, random *rand.Rand) {
 	require.LessOrEqual(t, in-counted, s.gone.Load(), "only calls whose context had ended do not come in: %+v", e)
 	require.Equal(t, e.Admitted, to.Admitted+to.Rejected.Sum()+to.Cancelled+to.Expired, "%+v", v)
 	require.Equal(t, s.through.Load(), to.Admitted)
-	require.Zero(t, e.Waiting+to.Waiting)
+	require.Zero(t, e.Queued+to.Queued)
 	require.Equal(t, uint64(s.cost.Load()), to.ReservedCost-to.RefundedCost+to.ExtraCost+to.ForgivenCost)
 	room := float64(total.Burst) + float64(total.Events)/float64(total.Per)*float64(time.Since(begin)) + float64(to.ForgivenCost) + 10
 	require.LessOrEqual(t, float64(s.cost.Load()), room+float64(total.Burst), "more than the limit was let through") // Burst: the debt

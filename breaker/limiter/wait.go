@@ -73,7 +73,7 @@ func (c *core) undo(ctx context.Context, from epochs, cost int, waited time.Dura
 	c.stats.Admitted--
 	c.stats.Waited--
 	c.stats.ReservedCost -= uint64(cost)
-	c.stats.TotalWaitTime -= waited
+	c.stats.QueueWait -= waited
 	c.left(ctx)
 	c.giveBack(c.at(now), from, 1, cost)
 	c.unlock()

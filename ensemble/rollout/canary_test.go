@@ -124,7 +124,7 @@ func TestBadNewsRollsBackAtOnce(t *testing.T) {
 	st := c.Stats()
 	require.Equal(t, rollout.RolledBack, st.Phase)
 	require.True(t, st.Gates[0].Breached)
-	require.EqualValues(t, saw, st.Challenger.Failures)
+	require.EqualValues(t, saw, st.Challenger.Failed)
 	require.Len(t, events, 2)
 	require.Equal(t, "errors", events[1].Gate)
 	require.Equal(t, rollout.CanaryRolledBack, events[1].Kind)
@@ -292,7 +292,7 @@ func TestCanaryPanicGoexitAndFailure(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, n, got)
 	}
-	require.Equal(t, rollout.ArmStats{Requests: 4, Failures: 3}, c.Stats().Challenger)
+	require.Equal(t, rollout.ArmStats{Calls: 4, Failed: 3}, c.Stats().Challenger)
 
 	ended, cancel := context.WithCancelCause(t.Context())
 	cancel(errBoom)
@@ -300,7 +300,7 @@ func TestCanaryPanicGoexitAndFailure(t *testing.T) {
 	require.ErrorIs(t, err, errBoom)
 	_, err = c.Step(ended)
 	require.ErrorIs(t, err, errBoom)
-	require.EqualValues(t, 4, c.Stats().Challenger.Requests)
+	require.EqualValues(t, 4, c.Stats().Challenger.Calls)
 }
 
 // What cannot be judged has failed: otherwise answers that break WithFailure would be no samples, and never roll back.
@@ -310,7 +310,7 @@ func TestPanicOfWithFailureIsAFailure(t *testing.T) {
 	for range 100 {
 		require.PanicsWithValue(t, errBoom, func() { _, _ = c.Do(t.Context(), 0) })
 	}
-	require.Equal(t, rollout.ArmStats{Requests: 100, Failures: 100}, c.Stats().Challenger)
+	require.Equal(t, rollout.ArmStats{Calls: 100, Failed: 100}, c.Stats().Challenger)
 	require.Equal(t, rollout.RolledBack, c.Stats().Phase)
 }
 
@@ -339,7 +339,7 @@ func TestSamplesOfAFormerStep(t *testing.T) {
 		st := c.Stats()
 		require.Equal(t, rollout.Ramping, st.Phase)
 		require.Zero(t, st.Samples)
-		require.Greater(t, st.Challenger.Failures, uint64(150), "they are counted")
+		require.Greater(t, st.Challenger.Failed, uint64(150), "they are counted")
 	})
 }
 

@@ -113,8 +113,8 @@ type CanaryStats struct {
 
 // ArmStats are the counters of an arm: requests that have ended.
 type ArmStats struct {
-	Requests  uint64
-	Failures  uint64 // of these
+	Calls     uint64
+	Failed    uint64 // of these
 	Cancelled uint64 // of these, by the caller
 }
 

@@ -249,7 +249,7 @@ func ExampleShadow() {
 		fmt.Println(err)
 	}
 	st := shadow.Stats()
-	fmt.Println("agree:", st.Agree, "differ:", st.Differ, "panics:", st.Panics)
+	fmt.Println("agree:", st.Agreed, "differ:", st.Differed, "panics:", st.Panics)
 	// Output:
 	// differ: 1 1 2
 	// differ: 3 9 6

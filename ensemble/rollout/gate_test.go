@@ -79,7 +79,7 @@ func TestSlow(t *testing.T) {
 		st := c.Stats()
 		require.Equal(t, rollout.RolledBack, st.Phase)
 		require.Contains(t, st.Why, "gate slow")
-		require.Zero(t, st.Challenger.Failures)
+		require.Zero(t, st.Challenger.Failed)
 		require.Positive(t, st.Challenger.Cancelled)
 
 		cfg.Gates = append(cfg.Gates, rollout.Gate{Metric: rollout.Abandoned, Margin: 0.1, Hard: 0.5})

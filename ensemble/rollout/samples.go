@@ -18,12 +18,12 @@ type outcome struct {
 func (c *Canary[Req, Resp]) record(s *stage, o outcome) {
 	c.mu.Lock()
 	n := &c.count.arms[o.arm]
-	n.Requests++
+	n.Calls++
 	switch {
 	case o.cancelled:
 		n.Cancelled++
 	case o.failed:
-		n.Failures++
+		n.Failed++
 	}
 	if !o.keyed {
 		c.count.anonymous++

@@ -58,7 +58,7 @@ func TestShadowCompares(t *testing.T) {
 			{Request: 2, Primary: 4, Shadow: 4, Compared: true, Agree: true},
 			{Request: 3, Primary: 6, Err: errBoom},
 		}, results)
-		require.Equal(t, rollout.ShadowStats{Calls: 4, Sampled: 4, Run: 4, Failed: 1, Agree: 2, Differ: 1}, s.Stats())
+		require.Equal(t, rollout.ShadowStats{Calls: 4, Sampled: 4, Begun: 4, Failed: 1, Agreed: 2, Differed: 1}, s.Stats())
 		require.NoError(t, s.Shutdown(t.Context()))
 	})
 }
@@ -97,11 +97,11 @@ func TestShadowCannotHarmThePrimary(t *testing.T) {
 				require.NoError(t, s.Shutdown(t.Context()))
 				st = s.Stats()
 				require.Zero(t, st.Running+st.Queued)
-				require.EqualValues(t, 100, st.Run+st.Dropped)
-				require.EqualValues(t, st.Run, told.Load())
-				require.GreaterOrEqual(t, st.Run, uint64(5))
+				require.EqualValues(t, 100, st.Begun+st.Dropped)
+				require.EqualValues(t, st.Begun, told.Load())
+				require.GreaterOrEqual(t, st.Begun, uint64(5))
 				if name == "honours" {
-					require.Equal(t, st.Run, st.TimedOut)
+					require.Equal(t, st.Begun, st.TimedOut)
 				}
 				got, err := s.Do(t.Context(), 4)
 				require.NoError(t, err, "after Shutdown")
@@ -131,7 +131,7 @@ func TestShadowCallbacksCannotHarm(t *testing.T) {
 				}
 				require.NoError(t, s.Shutdown(t.Context()))
 				st := s.Stats()
-				require.EqualValues(t, 10, st.Run+st.Dropped, "%+v", st)
+				require.EqualValues(t, 10, st.Begun+st.Dropped, "%+v", st)
 				require.Zero(t, st.Running)
 			})
 		})
@@ -188,8 +188,8 @@ func TestShadowPrimaryAndSampling(t *testing.T) {
 		}
 		require.NoError(t, s.Shutdown(t.Context()))
 		st := s.Stats()
-		within(t, int(st.Run), n, 0.2)
-		require.Equal(t, st.Sampled, st.Run)
+		within(t, int(st.Begun), n, 0.2)
+		require.Equal(t, st.Sampled, st.Begun)
 		require.EqualValues(t, n, st.Calls)
 
 		s, err = rollout.NewShadow(primary, double, rollout.ShadowConfig{})
@@ -205,7 +205,7 @@ func TestShadowPrimaryAndSampling(t *testing.T) {
 		_, err = s.Do(ended, 1)
 		require.ErrorIs(t, err, errBoom)
 		require.NoError(t, s.Close())
-		require.Zero(t, s.Stats().Run, "only what has an answer is shadowed")
+		require.Zero(t, s.Stats().Begun, "only what has an answer is shadowed")
 	})
 }
 
@@ -232,7 +232,7 @@ func TestShadowShutdownAndClose(t *testing.T) {
 		require.Equal(t, context.Canceled, <-cause)
 		require.NoError(t, s.Close())
 		require.NoError(t, s.Shutdown(ctx), "it is done, even if the time is up")
-		require.Equal(t, rollout.ShadowStats{Calls: 5, Sampled: 5, Dropped: 4, Run: 1, Failed: 1}, s.Stats())
+		require.Equal(t, rollout.ShadowStats{Calls: 5, Sampled: 5, Dropped: 4, Begun: 1, Failed: 1}, s.Stats())
 		got, err := s.Do(t.Context(), 1)
 		require.NoError(t, err)
 		require.Equal(t, 2, got)
@@ -258,8 +258,8 @@ func TestShadowConcurrently(t *testing.T) {
 		wg.Wait()
 		require.NoError(t, s.Close())
 		st := s.Stats()
-		require.EqualValues(t, 800, st.Run+st.Dropped)
-		require.Equal(t, st.Run, st.Agree)
+		require.EqualValues(t, 800, st.Begun+st.Dropped)
+		require.Equal(t, st.Begun, st.Agreed)
 	}
 }
 

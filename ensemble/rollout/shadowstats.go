@@ -61,14 +61,14 @@ func WithClone[Req, Resp any](request func(Req) Req, answer func(Resp) Resp) Sha
 
 // ShadowStats are the counters and gauges of a Shadow.
 type ShadowStats struct {
-	Calls         uint64 // of Do
-	Sampled       uint64 // of these
-	Dropped       uint64 // of these: answered, but the shadow was busy or closed, or a copy panicked
-	Run           uint64 // shadows that have begun
-	Failed        uint64 // of these; panics, Goexits and time-outs included
-	TimedOut      uint64 // of the failed
-	Panics        uint64 // of shadows and callbacks
-	Agree, Differ uint64 // answers that were compared
+	Calls            uint64 // of Do
+	Sampled          uint64 // of these
+	Dropped          uint64 // of these: answered, but the shadow was busy or closed, or a copy panicked
+	Begun            uint64 // shadows that have begun
+	Failed           uint64 // of these; panics, Goexits and time-outs included
+	TimedOut         uint64 // of the failed
+	Panics           uint64 // of shadows and callbacks
+	Agreed, Differed uint64 // answers that were compared
 
 	Running, Queued int
 }
@@ -77,8 +77,8 @@ type ShadowStats struct {
 func (s *Shadow[Req, Resp]) Stats() ShadowStats {
 	c := &s.count
 	st := ShadowStats{
-		Calls: c.calls.Load(), Sampled: c.sampled.Load(), Dropped: c.dropped.Load(), Run: c.run.Load(), Failed: c.failed.Load(),
-		TimedOut: c.timeouts.Load(), Panics: c.panics.Load(), Agree: c.agree.Load(), Differ: c.differ.Load(),
+		Calls: c.calls.Load(), Sampled: c.sampled.Load(), Dropped: c.dropped.Load(), Begun: c.run.Load(), Failed: c.failed.Load(),
+		TimedOut: c.timeouts.Load(), Panics: c.panics.Load(), Agreed: c.agree.Load(), Differed: c.differ.Load(),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -81,6 +81,6 @@ func checkAccounts(t testing.TB, r interface{ Stats() route.Stats }) {
 	t.Helper()
 	for _, m := range r.Stats().Members {
 		require.Zero(t, m.InFlight, m.Name)
-		require.Equal(t, m.Calls, m.Answered+m.Failed+m.Busy+m.Rejected+m.GaveUp, m.Name)
+		require.Equal(t, m.Calls, m.Answered+m.Failed+m.Busy+m.RequestFailed+m.Cancelled, m.Name)
 	}
 }

@@ -95,7 +95,7 @@ func TestCallersContext(t *testing.T) {
 			_, err := r.Do(ctx, "")
 			require.Equal(t, gone, err)
 			s := stats(r, "a")
-			assert.Equal(t, uint64(1), s.GaveUp)
+			assert.Equal(t, uint64(1), s.Cancelled)
 			assert.Equal(t, route.Up, s.State, "nobody's fault")
 			assert.Equal(t, 2*time.Second, s.Latency, "it takes longer than that")
 			assert.Zero(t, stats(r, "b").Calls)
@@ -190,7 +190,7 @@ func TestPanicOfCallbacks(t *testing.T) {
 		down := errDown
 		r := newRouter(t, route.Config{MaxFailures: 1, Classify: func(error) route.Verdict { panic("boom") }}, fails("a", &down))
 		assert.Panics(t, func() { _, _ = r.Do(t.Context(), "") })
-		assert.Equal(t, uint64(1), stats(r, "a").GaveUp)
+		assert.Equal(t, uint64(1), stats(r, "a").Cancelled)
 		assert.Zero(t, stats(r, "a").InFlight)
 		assert.Equal(t, route.Up, stats(r, "a").State)
 
@@ -202,7 +202,7 @@ func TestPanicOfCallbacks(t *testing.T) {
 			assert.Zero(t, stats(r, "a").InFlight)
 			assert.Equal(t, route.Cooling, stats(r, "a").State)
 		}
-		assert.Equal(t, uint64(2), stats(r, "a").GaveUp)
+		assert.Equal(t, uint64(2), stats(r, "a").Cancelled)
 	})
 }
 

@@ -41,19 +41,19 @@ type Stats struct {
 	Members     []MemberStats
 }
 
-// MemberStats are those of one member. Each is taken at one moment. Calls = Answered + Failed + Busy + Rejected + GaveUp + InFlight.
+// MemberStats are those of one member. Each is taken at one moment. Calls = Answered + Failed + Busy + RequestFailed + Cancelled + InFlight.
 // They belong to the name and end with an Update that does not have it.
 type MemberStats struct {
-	Name      string
-	Calls     uint64 // attempts
-	Answered  uint64
-	Failed    uint64 // MemberFailed, panics included; also a stream that failed after its first chunk
-	Busy      uint64 // MemberBusy
-	Rejected  uint64 // RequestFailed
-	GaveUp    uint64 // the caller's context ended
-	Fallbacks uint64 // attempts that were made because another member had failed
-	Cooldowns uint64 // times it was put aside
-	Probes    uint64 // attempts that were probes
+	Name          string
+	Calls         uint64 // attempts
+	Answered      uint64
+	Failed        uint64 // MemberFailed, panics included; also a stream that failed after its first chunk
+	Busy          uint64 // MemberBusy
+	RequestFailed uint64 // RequestFailed
+	Cancelled     uint64 // the caller's context ended
+	Fallbacks     uint64 // attempts that were made because another member had failed
+	Cooldowns     uint64 // times it was put aside
+	Probes        uint64 // attempts that were probes
 
 	InFlight int           // requests that it works on; streams until they end
 	Latency  time.Duration // the estimate, 0 if nothing is known
@@ -70,8 +70,8 @@ func (s *MemberStats) count(out outcome) {
 	case busy:
 		s.Busy++
 	case rejected:
-		s.Rejected++
+		s.RequestFailed++
 	case gaveUp:
-		s.GaveUp++
+		s.Cancelled++
 	}
 }

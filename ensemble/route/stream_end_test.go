@@ -122,7 +122,7 @@ func TestStreamEndsSilentlyWithItsContext(t *testing.T) {
 	go cancel(errBad)
 	_, errs := collect(s.Stream(ctx, ""))
 	assert.Equal(t, []error{errBad}, errs)
-	assert.Equal(t, uint64(1), stats(s, "a").GaveUp)
+	assert.Equal(t, uint64(1), stats(s, "a").Cancelled)
 
 	// Nor is one that has begun complete.
 	ctx, cancel = context.WithCancelCause(t.Context())
@@ -137,7 +137,7 @@ func TestStreamEndsSilentlyWithItsContext(t *testing.T) {
 	all, errs := collect(s.Stream(ctx, ""))
 	assert.Equal(t, []string{"1"}, all)
 	assert.Equal(t, []error{errBad}, errs)
-	assert.Equal(t, uint64(1), stats(s, "a").GaveUp)
+	assert.Equal(t, uint64(1), stats(s, "a").Cancelled)
 	for _, err := range s.Stream(t.Context(), "") {
 		assert.NoError(t, err)
 		break // nothing is yielded to a loop that was left

@@ -242,7 +242,7 @@ func TestStreamCallersContext(t *testing.T) {
 		defer cancel()
 		_, errs := collect(s.Stream(ctx, ""))
 		assert.Equal(t, []error{errBad}, errs)
-		assert.Equal(t, uint64(1), stats(s, "a").GaveUp)
+		assert.Equal(t, uint64(1), stats(s, "a").Cancelled)
 		assert.Zero(t, stats(s, "b").Calls)
 
 		s = newStreamer(t, route.Config{MaxFailures: 1}, script("a", &stopped, "x", time.Hour, "y"))
@@ -252,7 +252,7 @@ func TestStreamCallersContext(t *testing.T) {
 		assert.Equal(t, []string{"x"}, all)
 		assert.Equal(t, []error{context.DeadlineExceeded}, errs, "as the member says it")
 		assert.Equal(t, route.Up, stats(s, "a").State)
-		assert.Equal(t, uint64(1), stats(s, "a").GaveUp)
+		assert.Equal(t, uint64(1), stats(s, "a").Cancelled)
 		checkAccounts(t, s)
 	})
 }

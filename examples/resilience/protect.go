@@ -75,6 +75,6 @@ func breakerConfig(onState func(breaker.State)) breaker.Config {
 		Probes:           3,
 		ProbeConcurrency: 3,
 		ProbeLease:       time.Second,
-		OnStateChange:    func(change breaker.StateChange) { onState(change.To) },
+		OnStateChange:    func(change breaker.StateEvent) { onState(change.To) },
 	}
 }

@@ -99,7 +99,7 @@ func (s *shadowed) report(w io.Writer) {
 		{"  errors", fmt.Sprint(s.errors)},
 		{"  sampled", fmt.Sprint(s.Sampled)},
 		{"  of these, dropped because the shadow was busy", fmt.Sprint(s.Dropped)},
-		{"the answer was the champion's", percent(s.Agree, s.Agree+s.Differ)},
+		{"the answer was the champion's", percent(s.Agreed, s.Agreed+s.Differed)},
 		{"where it was not, labelled", fmt.Sprint(s.labelled)},
 		{"  the champion was right", fmt.Sprint(s.first)},
 		{"  the shadow was right", fmt.Sprint(s.second)},

@@ -24,7 +24,7 @@ type Store struct {
 
 	// turn is held by who uses the file or changes the memory, so that both have the same rows: committing a group, loading a view, closing.
 	turn   chan struct{}
-	doomed []memstore.Eviction // rows that the memory has dropped and the file still has; belongs to who has the turn
+	doomed []memstore.EvictEvent // rows that the memory has dropped and the file still has; belongs to who has the turn
 
 	mu     sync.Mutex
 	queue  []*request
@@ -70,7 +70,7 @@ func Open(path string, cfg Config, views ...*featurestore.Schema) (*Store, error
 }
 
 // evicted is called while this goroutine has the turn, as the memory is only written to then.
-func (s *Store) evicted(e memstore.Eviction) { s.doomed = append(s.doomed, e) }
+func (s *Store) evicted(e memstore.EvictEvent) { s.doomed = append(s.doomed, e) }
 
 func (s *Store) isClosed() bool { return s.closed.Load() }
 

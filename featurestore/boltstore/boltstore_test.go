@@ -303,7 +303,7 @@ func TestAWriteThatFailsChangesNothing(t *testing.T) {
 	assert.Equal(t, []fs.Outcome{fs.Failed, fs.Stale, fs.Failed}, outcomes)
 	assert.Equal(t, []int64{10, 0}, []int64{event(t, s, view, 1), event(t, s, view, 2)})
 	assert.Equal(t, uint64(1), s.Stats().CommitsFailed)
-	assert.Equal(t, uint64(2), s.Stats().Failed)
+	assert.Equal(t, uint64(2), s.Stats().WriteFailed)
 	write(t, s, view, row(view, 1, 11), row(view, 2, 20))
 	require.NoError(t, s.Close())
 	s = open(t, path, boltstore.Config{}, view)

@@ -121,7 +121,7 @@ func (s *Store) loadRows(v *view, schema *featurestore.Schema, b *bbolt.Bucket, 
 			return fmt.Errorf("%w: %w", ErrCorrupt, err)
 		}
 		if ttl := schema.TTL(); ttl > 0 && record.EventNanos() <= now.UnixNano()-int64(ttl) {
-			s.evicted(memstore.Eviction{View: schema, Key: key, Expired: true})
+			s.evicted(memstore.EvictEvent{View: schema, Key: key, Expired: true})
 			return nil
 		}
 		*loaded = append(*loaded, key)

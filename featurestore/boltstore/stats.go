@@ -11,9 +11,9 @@ import (
 type Stats struct {
 	Memory memstore.Stats // of the rows in memory; those loaded from the file count as Written there
 
-	Stale   uint64 // rows by outcome of their write
-	Invalid uint64
-	Failed  uint64
+	Stale       uint64 // rows by outcome of their write
+	Invalid     uint64
+	WriteFailed uint64
 
 	Puts          uint64 // rows that were written to the file; of several rows of one key in a group only the last is
 	Commits       uint64 // transactions that wrote to the file
@@ -24,7 +24,7 @@ type Stats struct {
 func (s *Store) Stats() Stats {
 	return Stats{
 		Memory: s.mem.Stats(),
-		Stale:  s.count.stale.Load(), Invalid: s.count.invalid.Load(), Failed: s.count.failed.Load(),
+		Stale:  s.count.stale.Load(), Invalid: s.count.invalid.Load(), WriteFailed: s.count.failed.Load(),
 		Puts: s.count.puts.Load(), Commits: s.count.commits.Load(), CommitsFailed: s.count.commitsFailed.Load(),
 	}
 }

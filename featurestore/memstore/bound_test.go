@@ -29,7 +29,7 @@ func TestMaxRowsIsExact(t *testing.T) {
 	for _, shards := range []int{1, 64} {
 		view := counts(t, 0)
 		evicted := map[fs.Key]int{}
-		s := open(t, memstore.Config{MaxRows: 100, Shards: shards, OnEvict: func(e memstore.Eviction) {
+		s := open(t, memstore.Config{MaxRows: 100, Shards: shards, OnEvict: func(e memstore.EvictEvent) {
 			assert.False(t, e.Expired)
 			assert.Same(t, view, e.View)
 			evicted[e.Key]++
@@ -114,7 +114,7 @@ func TestWritesReclaimWhatHasExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		view := counts(t, time.Hour)
 		var expired int
-		s := open(t, memstore.Config{OnEvict: func(e memstore.Eviction) {
+		s := open(t, memstore.Config{OnEvict: func(e memstore.EvictEvent) {
 			assert.True(t, e.Expired)
 			expired++
 		}})

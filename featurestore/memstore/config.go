@@ -26,11 +26,11 @@ type Config struct {
 
 	// OnEvict, if not nil, is called for each row that the store removed by itself, after that, by the call of Write or Sweep
 	// that did it, on its goroutine. Calls may overlap. It may call the store.
-	OnEvict func(Eviction)
+	OnEvict func(EvictEvent)
 }
 
-// Eviction is a row that was removed to keep within the bounds, or because its TTL has passed.
-type Eviction struct {
+// EvictEvent is a row that was removed to keep within the bounds, or because its TTL has passed.
+type EvictEvent struct {
 	View    *featurestore.Schema // a version of the view with which rows were written
 	Key     featurestore.Key
 	Expired bool // its TTL had passed

@@ -110,7 +110,7 @@ func (s *Store) Write(ctx context.Context, schema *featurestore.Schema, rows []f
 	var errs []error
 	var count [featurestore.Failed + 1]uint64
 	v, now := s.viewToWrite(schema), time.Now().UnixNano()
-	var out []Eviction
+	var out []EvictEvent
 	for i := range rows {
 		if err := schema.Check(rows[i].Record); err != nil {
 			outcomes[i] = featurestore.Invalid
@@ -125,7 +125,7 @@ func (s *Store) Write(ctx context.Context, schema *featurestore.Schema, rows []f
 	return errors.Join(errs...)
 }
 
-func (s *Store) put(v *view, schema *featurestore.Schema, row *featurestore.Row, now int64, out *[]Eviction) featurestore.Outcome {
+func (s *Store) put(v *view, schema *featurestore.Schema, row *featurestore.Row, now int64, out *[]EvictEvent) featurestore.Outcome {
 	hash := row.Key.LocalHash() ^ v.salt
 	shard := &s.shards[hash&s.mask]
 	// Looked at without the lock first, so that nothing is copied for a row that is stale.
@@ -182,7 +182,7 @@ func (s *Store) Delete(ctx context.Context, schema *featurestore.Schema, keys []
 func (s *Store) Sweep() {
 	now := time.Now().UnixNano()
 	for i := range s.shards {
-		var out []Eviction
+		var out []EvictEvent
 		s.shards[i].sweep(s, now, &out)
 		s.report(out)
 	}
@@ -195,18 +195,18 @@ func (s *Store) over() bool {
 }
 
 // evicted counts a row that was removed, and notes it if someone wants to know.
-func (s *Store) evicted(e *entry, expired bool, out *[]Eviction) {
+func (s *Store) evicted(e *entry, expired bool, out *[]EvictEvent) {
 	if expired {
 		s.wrote.expired.Add(1)
 	} else {
 		s.wrote.evicted.Add(1)
 	}
 	if s.cfg.OnEvict != nil {
-		*out = append(*out, Eviction{View: e.view.schema.Load(), Key: e.key, Expired: expired})
+		*out = append(*out, EvictEvent{View: e.view.schema.Load(), Key: e.key, Expired: expired})
 	}
 }
 
-func (s *Store) report(out []Eviction) {
+func (s *Store) report(out []EvictEvent) {
 	for _, e := range out {
 		s.cfg.OnEvict(e)
 	}

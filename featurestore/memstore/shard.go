@@ -28,7 +28,7 @@ type shard struct {
 }
 
 // put stores e if it is newer than what is there, and drops some rows that it no longer needs.
-func (s *shard) put(st *Store, e *entry, now int64, out *[]Eviction) featurestore.Outcome {
+func (s *shard) put(st *Store, e *entry, now int64, out *[]EvictEvent) featurestore.Outcome {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.table.Load()
@@ -78,7 +78,7 @@ func (s *shard) drop(st *Store, t *table, slot int, e *entry) {
 
 // advance moves the hand by one slot. If it passes a row whose TTL has passed it drops it; with evict also one that has not been used since the last
 // time (the algorithm CLOCK). It spares keep. It reports whether a row was dropped.
-func (s *shard) advance(st *Store, t *table, keep *entry, now int64, evict bool, out *[]Eviction) bool {
+func (s *shard) advance(st *Store, t *table, keep *entry, now int64, evict bool, out *[]EvictEvent) bool {
 	slot := s.hand & (len(t.slots) - 1)
 	s.hand = slot + 1
 	e := t.slots[slot].Load()
@@ -95,7 +95,7 @@ func (s *shard) advance(st *Store, t *table, keep *entry, now int64, evict bool,
 }
 
 // rebuild makes a table without the marks and without the rows whose TTL has passed, of such a size that there is room for some time.
-func (s *shard) rebuild(st *Store, now int64, out *[]Eviction) *table {
+func (s *shard) rebuild(st *Store, now int64, out *[]EvictEvent) *table {
 	old := s.table.Load()
 	live := make([]*entry, 0, s.live)
 	for i := range old.slots {
@@ -126,7 +126,7 @@ func (s *shard) rebuild(st *Store, now int64, out *[]Eviction) *table {
 }
 
 // sweep drops all rows whose TTL has passed.
-func (s *shard) sweep(st *Store, now int64, out *[]Eviction) {
+func (s *shard) sweep(st *Store, now int64, out *[]EvictEvent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.table.Load()
@@ -137,7 +137,7 @@ func (s *shard) sweep(st *Store, now int64, out *[]Eviction) {
 
 // evict drops rows until the store is within its bounds, or until only keep is left here. The hand passes each slot twice at most: the second time
 // no row counts as used, but for those that are read in between.
-func (s *shard) evict(st *Store, keep *entry, now int64, out *[]Eviction) {
+func (s *shard) evict(st *Store, keep *entry, now int64, out *[]EvictEvent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.table.Load()

@@ -8,9 +8,9 @@ import (
 
 // Stats are counters since New.
 type Stats struct {
-	Keys   uint64 // keys that were read: of lookups that share their commands each key counts once
-	Rows   uint64 // rows that were there
-	Failed uint64 // keys whose command failed; rows with a ValueError are not among them
+	Keys       uint64 // keys that were read: of lookups that share their commands each key counts once
+	Found      uint64 // rows that were there
+	ReadFailed uint64 // keys whose command failed; rows with a ValueError are not among them
 
 	Written     uint64 // rows by the outcome of their write
 	Stale       uint64
@@ -25,7 +25,7 @@ type Stats struct {
 func (s *Store) Stats() Stats {
 	c := &s.stats
 	return Stats{
-		Keys: c.keys.Load(), Rows: c.rows.Load(), Failed: c.failed.Load(),
+		Keys: c.keys.Load(), Found: c.rows.Load(), ReadFailed: c.failed.Load(),
 		Written: c.outcomes[featurestore.Written].Load(), Stale: c.outcomes[featurestore.Stale].Load(),
 		Invalid: c.outcomes[featurestore.Invalid].Load(), WriteFailed: c.outcomes[featurestore.Failed].Load(),
 		Unscripted: c.unscripted.Load(), Repeated: c.repeated.Load(),

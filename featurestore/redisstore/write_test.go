@@ -110,7 +110,7 @@ func TestOutcomesOfOneBatch(t *testing.T) {
 	assert.Nil(t, got[3])
 	assert.Equal(t, got[0], got[4])
 	st := store.Stats()
-	assert.Equal(t, redisstore.Stats{Keys: 5, Rows: 4, Written: 3, Stale: 4, Invalid: 3, Unscripted: 1}, st)
+	assert.Equal(t, redisstore.Stats{Keys: 5, Found: 4, Written: 3, Stale: 4, Invalid: 3, Unscripted: 1}, st)
 
 	assert.Error(t, store.Write(t.Context(), schema, rows, outcomes[:1]))
 	assert.Error(t, store.Read(t.Context(), []fs.Lookup{{View: schema, Keys: make([]fs.Key, 1)}}))
@@ -229,7 +229,7 @@ func TestErrorsOfSomeKeys(t *testing.T) {
 	assert.NoError(t, lookups[0].Errs[1])
 	assert.ErrorIs(t, lookups[0].Errs[2], fs.ErrKey)
 	assert.NotNil(t, lookups[0].Rows[1])
-	assert.Equal(t, uint64(2), store.Stats().Failed)
+	assert.Equal(t, uint64(2), store.Stats().ReadFailed)
 	assert.ErrorContains(t, store.Delete(t.Context(), schema, []fs.Key{good, bad}), "WRONGTYPE")
 	assert.Nil(t, read(t, store, schema, good)[0])
 	assert.ErrorIs(t, store.Delete(t.Context(), schema, []fs.Key{odd}), fs.ErrKey)

@@ -295,7 +295,7 @@ func (m *fuzzModel) check(checked bool) {
 	}
 	s := m.p.Stats()
 	if sum := s.Answered + s.Failed + s.Abandoned + uint64(s.Running+s.Queued+s.Blocked) +
-		s.Drops.Cancelled + s.Drops.Closed + s.Drops.Unopened; sum != s.Accepted {
+		s.Drops.Cancelled + s.Drops.Expired + s.Drops.Closed + s.Drops.Unopened; sum != s.Accepted {
 		m.failf("the books do not add up: %+v", s)
 	}
 	open := 0

@@ -236,5 +236,5 @@ func checkBooks(t *testing.T, p *pool, b *backend) {
 func checkSums(t *testing.T, s session.Stats) {
 	t.Helper()
 	require.Equal(t, s.Accepted, s.Answered+s.Failed+s.Abandoned+uint64(s.Running+s.Queued+s.Blocked)+
-		s.Drops.Cancelled+s.Drops.Closed+s.Drops.Unopened, "%+v", s)
+		s.Drops.Cancelled+s.Drops.Expired+s.Drops.Closed+s.Drops.Unopened, "%+v", s)
 }

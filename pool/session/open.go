@@ -118,7 +118,7 @@ func (p *Pool[S, Req, Resp]) opened(sl *slot[S, Req, Resp], s S, err error, took
 	p.stats.Opening--
 	p.stats.OpenTime += took
 	if err != nil {
-		p.stats.OpenFailures++
+		p.stats.OpensFailed++
 		p.lastErr = err
 		d := &p.devices[sl.device]
 		d.failures++

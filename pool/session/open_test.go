@@ -118,7 +118,7 @@ func TestOpenFails(t *testing.T) {
 		b.openErr = nil
 		answered(t, async(t.Context(), p, req{}))
 		s := p.Stats()
-		require.EqualValues(t, 4, s.OpenFailures)
+		require.EqualValues(t, 4, s.OpensFailed)
 		require.EqualValues(t, 8, s.Drops.Unopened)
 		require.EqualValues(t, 8, s.Drops.Refused)
 
@@ -166,8 +166,8 @@ func TestOpenFailureIsNoMatterWhileThereIsASession(t *testing.T) {
 		two := async(t.Context(), p, req{})
 		time.Sleep(5 * time.Second)
 		pending(t, one, two)
-		require.Positive(t, p.Stats().OpenFailures)
-		require.Less(t, p.Stats().OpenFailures, uint64(9), "the back-off holds for growing, too")
+		require.Positive(t, p.Stats().OpensFailed)
+		require.Less(t, p.Stats().OpensFailed, uint64(9), "the back-off holds for growing, too")
 		answered(t, one)
 		answered(t, two)
 	})
@@ -297,7 +297,7 @@ func TestDeadDevice(t *testing.T) {
 			require.Equal(t, 2, p.Stats().Sessions)
 			answered(t, async(t.Context(), p, req{}))
 		}
-		require.LessOrEqual(t, p.Stats().OpenFailures, uint64(1+10), "it is tried when there is no other slot")
+		require.LessOrEqual(t, p.Stats().OpensFailed, uint64(1+10), "it is tried when there is no other slot")
 		require.NoError(t, p.Close())
 		checkBooks(t, p, b)
 	})

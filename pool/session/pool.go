@@ -218,7 +218,7 @@ func (p *Pool[S, Req, Resp]) acquire(ctx context.Context, req Req) (*item[S, Req
 	select {
 	case <-it.wake:
 	case <-ctx.Done():
-		if p.leave(it) {
+		if p.leave(it, ctx.Err()) {
 			p.recycle(it)
 			return nil, context.Cause(ctx)
 		}
@@ -233,7 +233,7 @@ func (p *Pool[S, Req, Resp]) acquire(ctx context.Context, req Req) (*item[S, Req
 
 // leave takes a request whose context has ended out of the queue, or gives the session back that it has just got. It returns
 // false if the request has failed otherwise: the wake-up is then on its way.
-func (p *Pool[S, Req, Resp]) leave(it *item[S, Req, Resp]) bool {
+func (p *Pool[S, Req, Resp]) leave(it *item[S, Req, Resp], reason error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
@@ -252,7 +252,11 @@ func (p *Pool[S, Req, Resp]) leave(it *item[S, Req, Resp]) bool {
 	default:
 		return false
 	}
-	p.stats.Drops.Cancelled++
+	if errors.Is(reason, context.DeadlineExceeded) {
+		p.stats.Drops.Expired++
+	} else {
+		p.stats.Drops.Cancelled++
+	}
 	p.settle(now)
 	return true
 }

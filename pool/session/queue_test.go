@@ -60,6 +60,20 @@ func TestCancelWhileQueued(t *testing.T) {
 		answered(t, running)
 		answered(t, last)
 		require.EqualValues(t, 4, p.Stats().Drops.Cancelled)
+		require.Zero(t, p.Stats().Drops.Expired)
+	})
+}
+
+func TestDeadlineWhileQueued(t *testing.T) {
+	bubble(t, session.Config{}, func(t *testing.T, p *pool, b *backend) {
+		running := async(t.Context(), p, req{takes: time.Second})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*ms)
+		defer cancel()
+		late := async(ctx, p, req{})
+		require.ErrorIs(t, (<-late).err, context.DeadlineExceeded)
+		answered(t, running)
+		require.EqualValues(t, 1, p.Stats().Drops.Expired)
+		require.Zero(t, p.Stats().Drops.Cancelled)
 	})
 }
 

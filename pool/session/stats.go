@@ -58,7 +58,8 @@ func (c Closes) Sick() uint64 { return c.Bad + c.Panic + c.Check }
 
 // Drops counts the requests that no session has seen, by the reason for it.
 type Drops struct {
-	Cancelled uint64 // the caller's context ended while the request waited
+	Cancelled uint64 // the caller's context was cancelled while the request waited
+	Expired   uint64 // the caller's deadline passed while the request waited
 	Closed    uint64 // still waiting at Close
 	Unopened  uint64 // were waiting when no session could be opened (ErrOpen)
 	Refused   uint64 // came when no session could be opened (ErrOpen); never accepted
@@ -66,7 +67,8 @@ type Drops struct {
 }
 
 // Stats are counters since New and gauges of now, all taken at one moment. Leases count as requests.
-// Accepted = Answered + Failed + Abandoned + Running + Queued + Blocked + Drops.Cancelled + Drops.Closed + Drops.Unopened.
+// Accepted = Answered + Failed + Abandoned + Running + Queued + Blocked + Drops.Cancelled + Drops.Expired +
+// Drops.Closed + Drops.Unopened.
 type Stats struct {
 	Accepted  uint64 // requests that were let in
 	Answered  uint64 // requests that got a result; leases released with nil
@@ -79,14 +81,14 @@ type Stats struct {
 	AffinityMisses uint64 // requests that did not, because that session was busy or had been closed
 	NewKeys        uint64 // requests of keys that the pool did not remember
 
-	Opened       uint64        // sessions that came into service
-	OpenFailures uint64        // attempts that failed, in open or in the warm-up
-	OpenTime     time.Duration // sum over all attempts
-	Closes       Closes        // sessions given up, by reason
-	ClosePanics  uint64        // calls of close that panicked or called runtime.Goexit
-	Checks       uint64        // checks made
-	Grown        uint64        // decisions to grow because of the queue's delay
-	Shrunk       uint64        // decisions to shrink
+	Opened      uint64        // sessions that came into service
+	OpensFailed uint64        // attempts that failed, in open or in the warm-up
+	OpenTime    time.Duration // sum over all attempts
+	Closes      Closes        // sessions given up, by reason
+	ClosePanics uint64        // calls of close that panicked or called runtime.Goexit
+	Checks      uint64        // checks made
+	Grown       uint64        // decisions to grow because of the queue's delay
+	Shrunk      uint64        // decisions to shrink
 
 	Queued   int // requests that wait for a session
 	Blocked  int // requests beyond Config.MaxQueue

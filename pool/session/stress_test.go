@@ -128,7 +128,7 @@ func (s *stress) round(t *testing.T, random *rand.Rand) {
 			default:
 			}
 			v := s.p.Stats()
-			if v.Accepted != v.Answered+v.Failed+v.Abandoned+uint64(v.Running+v.Queued+v.Blocked)+v.Drops.Cancelled+v.Drops.Closed+v.Drops.Unopened {
+			if v.Accepted != v.Answered+v.Failed+v.Abandoned+uint64(v.Running+v.Queued+v.Blocked)+v.Drops.Cancelled+v.Drops.Expired+v.Drops.Closed+v.Drops.Unopened {
 				t.Errorf("the books do not add up: %+v", v)
 			}
 			yield(20)
@@ -161,7 +161,7 @@ func (s *stress) round(t *testing.T, random *rand.Rand) {
 	require.GreaterOrEqual(t, s.closed.Load(), v.Drops.Closed)
 	require.Equal(t, s.full.Load(), v.Drops.Rejected)
 	require.Equal(t, s.unready.Load(), v.Drops.Refused+v.Drops.Unopened)
-	require.Equal(t, s.gone.Load(), v.Abandoned+v.Drops.Cancelled)
+	require.Equal(t, s.gone.Load(), v.Abandoned+v.Drops.Cancelled+v.Drops.Expired)
 	require.Equal(t, s.seen.Load(), v.Answered+v.Failed+v.Abandoned)
 }
 

@@ -146,7 +146,7 @@ func chaos(t *testing.T, ops []byte) {
 	time.Sleep(time.Hour) // those that sleep end
 	synctest.Wait()
 	st := s.Stats()
-	assert.Zero(t, st.Abandoned)
+	assert.Zero(t, st.Stragglers)
 	for _, n := range st.Nodes {
 		assert.Zero(t, n.InFlight)
 	}
@@ -217,7 +217,7 @@ func TestStress(t *testing.T) {
 		})
 	}
 	callers.Wait()
-	for s.Stats().Abandoned > 0 {
+	for s.Stats().Stragglers > 0 {
 		runtime.Gosched()
 	}
 }

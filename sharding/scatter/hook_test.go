@@ -106,8 +106,8 @@ func TestOnShardThatIsSlow(t *testing.T) {
 				check(t, p, makeKeys(20), values, nil)
 				assert.LessOrEqual(t, time.Since(start), 35*time.Millisecond)
 				st := s.Stats()
-				assert.Zero(t, st.ShardFailures)
-				assert.Zero(t, st.Abandoned)
+				assert.Zero(t, st.ShardCallsFailed)
+				assert.Zero(t, st.Stragglers)
 				assert.Zero(t, st.Nodes[0].InFlight)
 				// The hooks still have the request; others get another one.
 				go func() { time.Sleep(time.Millisecond); close(release) }()

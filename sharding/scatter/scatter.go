@@ -111,7 +111,7 @@ func (s *Scatter[K, V]) Placement() sharding.Placement { return s.cluster.Load()
 // and why. If ctx ends it returns at once with what is there, also as a PartialError, which is then context.Cause(ctx) too. If ctx has ended
 // before Do begins, or while it divides the keys, the error is context.Cause(ctx) itself; then, and for ErrPlacement, no shard has been called and there are no values.
 //
-// A shard that does not return when its context ends costs no one their answer, but its goroutine stays until it does; Stats.Abandoned counts these.
+// A shard that does not return when its context ends costs no one their answer, but its goroutine stays until it does; Stats.Stragglers counts these.
 func (s *Scatter[K, V]) Do(ctx context.Context, keys []K) ([]V, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)

@@ -191,10 +191,10 @@ func TestPartialAnswers(t *testing.T) {
 			check(t, p, keys, values, want)
 			assert.Contains(t, err.Error(), fmt.Sprintf(`scatter: %d of 100 keys have no answer, 1 of 4 shards failed; shard "shard-2": `, len(want)))
 			st := s.Stats()
-			assert.Equal(t, uint64(1), st.ShardFailures)
+			assert.Equal(t, uint64(1), st.ShardCallsFailed)
 			assert.Equal(t, uint64(1), st.Partial)
-			assert.Equal(t, uint64(1), st.Nodes[2].Failures)
-			assert.Zero(t, st.Abandoned)
+			assert.Equal(t, uint64(1), st.Nodes[2].Failed)
+			assert.Zero(t, st.Stragglers)
 		})
 	}
 }
@@ -269,8 +269,8 @@ func TestShardTimeout(t *testing.T) {
 			assert.Len(t, e.Shards, 2)
 			check(t, p, makeKeys(100), values, e.Missing())
 			st := s.Stats()
-			assert.Equal(t, 2, st.Abandoned)
-			assert.Equal(t, uint64(2), st.ShardTimeouts)
+			assert.Equal(t, 2, st.Stragglers)
+			assert.Equal(t, uint64(2), st.ShardCallsTimedOut)
 			assert.Equal(t, 1, st.Nodes[1].InFlight)
 			// The request that they still have is not used for others.
 			close(release)
@@ -278,7 +278,7 @@ func TestShardTimeout(t *testing.T) {
 			require.NoError(t, err)
 			check(t, p, makeKeys(100), values, nil)
 			synctest.Wait()
-			assert.Zero(t, s.Stats().Abandoned)
+			assert.Zero(t, s.Stats().Stragglers)
 			assert.Zero(t, s.Stats().Nodes[1].InFlight)
 		})
 	}
@@ -299,8 +299,8 @@ func TestShardTimeoutThatIsNoticed(t *testing.T) {
 			_, err := s.Do(t.Context(), makeKeys(20))
 			require.ErrorIs(t, err, scatter.ErrShardTimeout)
 			synctest.Wait()
-			assert.Zero(t, s.Stats().Abandoned)
-			assert.Equal(t, uint64(1), s.Stats().ShardTimeouts)
+			assert.Zero(t, s.Stats().Stragglers)
+			assert.Equal(t, uint64(1), s.Stats().ShardCallsTimedOut)
 		})
 	}
 }
@@ -363,7 +363,7 @@ func TestCallerGivesUp(t *testing.T) {
 				e := partial(t, err)
 				check(t, p, makeKeys(100), values, e.Missing())
 				assert.GreaterOrEqual(t, len(e.Shards), 2)
-				assert.Equal(t, 2, s.Stats().Abandoned)
+				assert.Equal(t, 2, s.Stats().Stragglers)
 				close(release)
 			})
 		}

@@ -14,12 +14,12 @@ type Stats struct {
 	Partial    uint64 // calls of Do that returned a PartialError
 
 	// Of calls to shards that were made. Those that the end of the caller's context has prevented are in the PartialError, not here.
-	ShardCalls    uint64
-	ShardFailures uint64 // of these; timeouts and ends of the caller's context included
-	ShardTimeouts uint64 // of these; by Config.ShardTimeout
+	ShardCalls         uint64
+	ShardCallsFailed   uint64 // of these; timeouts and ends of the caller's context included
+	ShardCallsTimedOut uint64 // of these; by Config.ShardTimeout
 
-	Abandoned int         // calls to shards that Do has given up and that have not returned yet
-	Nodes     []NodeStats // of the placement, by index
+	Stragglers int         // calls to shards that Do has given up and that have not returned yet
+	Nodes      []NodeStats // of the placement, by index
 }
 
 // NodeStats are the counters and gauges of a node. They are kept when the placement changes, as long as the node is in it.
@@ -27,7 +27,7 @@ type NodeStats struct {
 	Node     sharding.Node
 	InFlight int    // calls that have not returned, abandoned ones included
 	Calls    uint64 // that were made
-	Failures uint64 // of these
+	Failed   uint64 // of these
 }
 
 type counters struct {
@@ -45,13 +45,13 @@ type nodeCounters struct {
 func (s *Scatter[K, V]) Stats() Stats {
 	st := Stats{
 		Calls: s.count.calls.Load(), Keys: s.count.keys.Load(), Duplicates: s.count.duplicates.Load(), Partial: s.count.partial.Load(),
-		ShardCalls: s.count.shardCalls.Load(), ShardFailures: s.count.shardFailures.Load(), ShardTimeouts: s.count.shardTimeouts.Load(),
-		Abandoned: int(s.count.abandoned.Load()),
+		ShardCalls: s.count.shardCalls.Load(), ShardCallsFailed: s.count.shardFailures.Load(), ShardCallsTimedOut: s.count.shardTimeouts.Load(),
+		Stragglers: int(s.count.abandoned.Load()),
 	}
 	cluster := s.cluster.Load()
 	for i, c := range cluster.counters {
 		st.Nodes = append(st.Nodes, NodeStats{
-			Node: cluster.nodes[i], InFlight: int(c.inFlight.Load()), Calls: c.calls.Load(), Failures: c.failures.Load(),
+			Node: cluster.nodes[i], InFlight: int(c.inFlight.Load()), Calls: c.calls.Load(), Failed: c.failures.Load(),
 		})
 	}
 	return st

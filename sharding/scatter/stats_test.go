@@ -30,9 +30,9 @@ func TestStatsCountOnlyCallsThatWereMade(t *testing.T) {
 	assert.Len(t, e.Shards, 3)
 	assert.Len(t, e.Missing(), 30)
 	st := s.Stats()
-	assert.Equal(t, st.ShardCalls, st.ShardFailures)
+	assert.Equal(t, st.ShardCalls, st.ShardCallsFailed)
 	for _, n := range st.Nodes {
-		assert.Equal(t, n.Calls, n.Failures, n.Node.Name)
+		assert.Equal(t, n.Calls, n.Failed, n.Node.Name)
 	}
 }
 
@@ -71,14 +71,14 @@ func TestAbandonedIsNeverNegative(t *testing.T) {
 	s = newScatter(t, makeTable(t, 8), func(ctx context.Context, _ sharding.Node, _ []int) ([]string, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
-	}, scatter.Config{OnShard: func(scatter.ShardEvent) { assert.GreaterOrEqual(t, s.Stats().Abandoned, 0) }})
+	}, scatter.Config{OnShard: func(scatter.ShardEvent) { assert.GreaterOrEqual(t, s.Stats().Stragglers, 0) }})
 	for range 3000 {
 		ctx, cancel := context.WithCancel(t.Context())
 		go cancel()
 		_, err := s.Do(ctx, makeKeys(30))
 		require.ErrorIs(t, err, context.Canceled)
 	}
-	for s.Stats().Abandoned > 0 {
+	for s.Stats().Stragglers > 0 {
 		runtime.Gosched()
 	}
 }
