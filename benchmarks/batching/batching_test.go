@@ -1,15 +1,19 @@
 // Package batching_test compares batchers: 256 callers that wait each for its answer, batches of up to 64, at most a millisecond's wait, and a model
-// that costs nothing, so that what is measured is the machinery.
+// that costs nothing, so that what is measured is the machinery. Do is with a context that never ends, DoCancellable with one of its own for each caller,
+// as that of an HTTP request is.
 //
 // What differs: the two data loaders are made for one request of a web server each, with a cache of all its answers; here they live long and their caches are
 // off, or they would grow without end and answer without the model. The channel that graph-gophers' makes for each batch has room for a batch instead of
 // the default of 1000. They start a batch when it is full or the time is over, any number at once; ours runs one
-// at a time and sends what waits when it is over. The naive loop knows no cancellation, no errors and no statistics.
+// at a time and sends what waits when it is over. The naive loop knows no errors and no statistics, and cancellation only in DoCancellable, where
+// naive-channel-select waits for the end of the context too; a caller that leaves it is still executed. dataloadgen and graph-gophers' keep a caller waiting whose context has ended,
+// so theirs is the same work in both.
 package batching_test
 
 import (
 	"context"
-	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,35 +29,92 @@ const (
 	wait    = time.Millisecond
 )
 
-// run has callers ask do for n requests together; ns/op is the time for one.
-func run(b *testing.B, do func(ctx context.Context, n int) (int, error)) {
+// run has callers ask do for b.N requests together; ns/op is the time for one.
+//
+// Each takes its next request when it has the answer to the last one. RunParallel hands requests out by the hundred where one takes as little time as here: at the
+// end the callers that have some left are too few for a full batch, and each of their requests waits the whole millisecond.
+func run(b *testing.B, newContext func() (context.Context, context.CancelFunc), do func(ctx context.Context, n int) (int, error)) {
 	b.Helper()
 	b.ReportAllocs()
-	b.SetParallelism(max(1, callers/runtime.GOMAXPROCS(0)))
-	b.RunParallel(func(pb *testing.PB) {
-		for i := 0; pb.Next(); i++ {
-			if got, err := do(context.Background(), i); err != nil || got != i {
-				b.Errorf("Do(%d) = %d, %v", i, got, err)
-				return
+	var (
+		asked atomic.Int64
+		wg    sync.WaitGroup
+	)
+	b.ResetTimer()
+	for range callers {
+		wg.Go(func() {
+			ctx, cancel := newContext()
+			defer cancel()
+			for i := int(asked.Add(1)); i <= b.N; i = int(asked.Add(1)) {
+				if got, err := do(ctx, i); err != nil || got != i {
+					b.Errorf("Do(%d) = %d, %v", i, got, err)
+					return
+				}
 			}
-		}
+		})
+	}
+	wg.Wait()
+}
+
+func background() (context.Context, context.CancelFunc) { return context.Background(), func() {} }
+
+func cancellable() (context.Context, context.CancelFunc) {
+	return context.WithCancel(context.Background())
+}
+
+// BenchmarkDo is one request after the other from each caller, with a context that never ends.
+func BenchmarkDo(b *testing.B) {
+	contenders(b, background)
+	b.Run("naive-channel", func(b *testing.B) {
+		calls := make(chan call)
+		go collect(calls)
+		defer close(calls)
+		run(b, background, func(_ context.Context, n int) (int, error) {
+			c := call{n, make(chan int, 1)}
+			calls <- c
+			return <-c.resp, nil
+		})
 	})
 }
 
-// BenchmarkDo is one request after the other from each caller.
-func BenchmarkDo(b *testing.B) {
+// BenchmarkDoCancellable is BenchmarkDo with contexts that can be cancelled.
+func BenchmarkDoCancellable(b *testing.B) {
+	contenders(b, cancellable)
+	b.Run("naive-channel-select", func(b *testing.B) {
+		calls := make(chan call)
+		go collect(calls)
+		defer close(calls)
+		run(b, cancellable, func(ctx context.Context, n int) (int, error) {
+			c := call{n, make(chan int, 1)}
+			select {
+			case calls <- c:
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			}
+			select {
+			case resp := <-c.resp:
+				return resp, nil
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			}
+		})
+	})
+}
+
+// contenders are those that are the same for both.
+func contenders(b *testing.B, newContext func() (context.Context, context.CancelFunc)) {
 	b.Run("patterns", func(b *testing.B) {
 		batcher, err := batching.New(func(_ context.Context, reqs []int) ([]int, error) { return reqs, nil }, batching.Config{MaxSize: size, MaxWait: wait})
 		if err != nil {
 			b.Fatal(err)
 		}
 		defer batcher.Close()
-		run(b, batcher.Do)
+		run(b, newContext, batcher.Do)
 	})
 	b.Run("dataloadgen", func(b *testing.B) {
 		loader := dataloadgen.NewLoader(func(_ context.Context, keys []int) ([]int, []error) { return keys, nil },
 			dataloadgen.WithBatchCapacity(size), dataloadgen.WithWait(wait), dataloadgen.WithoutCache())
-		run(b, loader.Load)
+		run(b, newContext, loader.Load)
 	})
 	b.Run("graph-gophers-dataloader", func(b *testing.B) {
 		loader := dataloader.NewBatchedLoader(func(_ context.Context, keys []int) []*dataloader.Result[int] {
@@ -65,17 +126,7 @@ func BenchmarkDo(b *testing.B) {
 			return results
 		}, dataloader.WithBatchCapacity[int, int](size), dataloader.WithInputCapacity[int, int](size), dataloader.WithWait[int, int](wait),
 			dataloader.WithCache[int, int](&dataloader.NoCache[int, int]{}))
-		run(b, func(ctx context.Context, n int) (int, error) { return loader.Load(ctx, n)() })
-	})
-	b.Run("naive-channel", func(b *testing.B) {
-		calls := make(chan call)
-		go collect(calls)
-		defer close(calls)
-		run(b, func(_ context.Context, n int) (int, error) {
-			c := call{n, make(chan int, 1)}
-			calls <- c
-			return <-c.resp, nil
-		})
+		run(b, newContext, func(ctx context.Context, n int) (int, error) { return loader.Load(ctx, n)() })
 	})
 }
 
