@@ -9,6 +9,7 @@
 //	defer p.Close()
 //	answer, err := p.Do(ctx, request)          // wait for the answer
 //	future := p.Go(ctx, request)               // or fetch it later
+//	err = p.Submit(ctx, request)               // or never
 //
 // [Map] and [MapUnordered] do the same for a sequence of items, in order or as results come, without reading more of the input than a bounded number of items ahead:
 //
@@ -49,7 +50,8 @@
 //
 // Nothing runs while a pool is idle: workers are goroutines that end when there is nothing to do, and are started again when there is, as
 // many as the requests keep busy. In the steady state a Do with context.Background allocates nothing; one with another
-// context allocates one small object, the context that fn gets, which fn may keep and which therefore cannot be used again; a Go allocates one, its Future, another when fn asks a context that comes from Background for its end, and
+// context allocates one small object, the context that fn gets, which fn may keep and which therefore cannot be used again; a Submit with context.Background
+// allocates nothing, a Go its Future; both allocate another when fn asks a context that comes from Background for its end, and
 // some more to watch a context that can end. Map allocates once for all items, but for what fn and the input do. Run
 //
 //	go test -bench . ./pool

@@ -14,9 +14,10 @@ type Future[Resp any] struct {
 		cancel(f *Future[Resp])
 		watch(f *Future[Resp]) <-chan struct{}
 	}
-	over atomic.Bool // the rest does not change any more; changes under Pool.mu, as does the rest
-	resp Resp
-	err  error
+	over     atomic.Bool // the rest does not change any more; changes under Pool.mu, as does the rest
+	rejected bool        // the request never got as far as the queue; does not change after Go has returned
+	resp     Resp
+	err      error
 
 	waiters *waiter
 	done    chan struct{} // made when it is asked for

@@ -197,7 +197,7 @@ func (p *Pool[Req, Resp]) Go(ctx context.Context, req Req) *Future[Resp] {
 
 // fail makes a Future of a request that is rejected.
 func (f *Future[Resp]) fail(err error) *Future[Resp] {
-	f.err = err
+	f.err, f.rejected = err, true
 	f.over.Store(true)
 	return f
 }

@@ -231,6 +231,10 @@ func TestAllocs(t *testing.T) {
 	ctx := context.Background()
 	assert.Zero(t, testing.AllocsPerRun(2000, func() { _, _ = p.Do(ctx, 1) }), "Do")
 	assert.LessOrEqual(t, testing.AllocsPerRun(2000, func() { _, _ = p.Go(ctx, 1).Wait(ctx) }), 1.0, "Go and Wait")
+	assert.Zero(t, testing.AllocsPerRun(2000, func() {
+		_ = p.Submit(ctx, 1)
+		_, _ = p.Do(ctx, 1) // or the queue would become full
+	}), "Submit")
 	request, cancel := context.WithCancel(ctx)
 	defer cancel()
 	assert.LessOrEqual(t, testing.AllocsPerRun(2000, func() { _, _ = p.Do(request, 1) }), 1.0, "Do with a context that can end")

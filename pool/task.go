@@ -27,6 +27,7 @@ const (
 type task[Req, Resp any] struct {
 	pool       *Pool[Req, Resp]
 	future     *Future[Resp]    // where the outcome goes
+	nowhere    *Future[Resp]    // what future is for a Submit: nobody has it, and it never gets an outcome; made when it is needed
 	prev, next *task[Req, Resp] // in its class, or among those that run
 	state      state
 	inside     bool // runs inside of another request
@@ -49,7 +50,7 @@ func plain(ctx context.Context) bool {
 
 func expired(ctxErr error) bool { return errors.Is(ctxErr, context.DeadlineExceeded) }
 
-// borrow makes a task for a Go. Called under mu.
+// borrow makes a task for a Go, or for a Submit if f is nil. Called under mu.
 func (p *Pool[Req, Resp]) borrow(f *Future[Resp]) *task[Req, Resp] {
 	var t *task[Req, Resp]
 	if last := len(p.free) - 1; last >= 0 {
@@ -57,11 +58,18 @@ func (p *Pool[Req, Resp]) borrow(f *Future[Resp]) *task[Req, Resp] {
 	} else {
 		t = &task[Req, Resp]{pool: p}
 	}
+	if f == nil {
+		if t.nowhere == nil {
+			t.nowhere = &Future[Resp]{task: t}
+		}
+		t.future = t.nowhere
+		return t
+	}
 	t.future, f.task = f, t
 	return t
 }
 
-// release takes back a task of Go that nothing in the pool refers to. Called under mu.
+// release takes back a task of Go or Submit that nothing in the pool refers to. Called under mu.
 func (p *Pool[Req, Resp]) release(t *task[Req, Resp]) {
 	var none Req
 	t.future, t.req = nil, none
@@ -80,12 +88,17 @@ func (p *Pool[Req, Resp]) release(t *task[Req, Resp]) {
 // conclude sets the outcome of a task that nothing in the pool will execute any more. Called under mu.
 func (p *Pool[Req, Resp]) conclude(t *task[Req, Resp], resp Resp, err error) notice {
 	n := notice{wake: t.wake, stop: t.stop, scope: t.scope}
-	if t.isGo() {
-		n.waiters = t.future.finish(resp, err)
-		p.release(t)
-	} else {
+	switch {
+	case !t.isGo():
 		t.state, t.future.resp, t.future.err = stateOver, resp, err
+		return n
+	case t.future != t.nowhere:
+		if t.state == stateBlocked { // otherwise Submit may look at it now
+			t.future.rejected = true
+		}
+		n.waiters = t.future.finish(resp, err)
 	}
+	p.release(t)
 	return n
 }
 
