@@ -3,8 +3,8 @@
 // What differs: ours and ants-func are made with the function and get its argument, the others get a closure for each task. Ours, ants and pond recover
 // panics, and conc hands them to who waits; the others do not. conc and errgroup start anew for each burst, which is how their
 // documentation uses them, and run tasks on goroutines of their own. gammazero/workerpool and pond have unbounded queues, ours has room for two bursts;
-// ants, conc and errgroup make the submitter wait while all workers are busy. Only ours takes a context for each task, and makes a future of each even if
-// nobody looks at it. Where a pool has no results, an answer comes over a channel that is made for the task.
+// ants, conc and errgroup make the submitter wait while all workers are busy. Only ours takes a context for each task. In FireAndForget ours is the method for
+// that, Submit, and patterns-go the one that makes a future of each task, at which nobody looks. Where a pool has no results, an answer comes over a channel that is made for the task.
 package pool_test
 
 import (
@@ -67,22 +67,26 @@ func check(b *testing.B, err error) {
 
 // BenchmarkFireAndForget submits tasks without looking at their results, and waits until all are done.
 func BenchmarkFireAndForget(b *testing.B) {
-	b.Run("patterns", func(b *testing.B) {
-		var wg sync.WaitGroup
-		p, err := pool.New(func(ctx context.Context, n int) (int, error) {
-			defer wg.Done()
-			return spin(ctx, n)
-		}, pool.Config{Size: workers, MaxQueue: 2 * burst})
-		check(b, err)
-		defer p.Close()
-		bursts(b, func() {
-			wg.Add(burst)
-			for i := range burst {
-				p.Go(ctx, i)
-			}
-			wg.Wait()
-		})
-	})
+	ours := func(submit func(b *testing.B, p *pool.Pool[int, int], n int)) func(b *testing.B) {
+		return func(b *testing.B) {
+			var wg sync.WaitGroup
+			p, err := pool.New(func(ctx context.Context, n int) (int, error) {
+				defer wg.Done()
+				return spin(ctx, n)
+			}, pool.Config{Size: workers, MaxQueue: 2 * burst})
+			check(b, err)
+			defer p.Close()
+			bursts(b, func() {
+				wg.Add(burst)
+				for i := range burst {
+					submit(b, p, i)
+				}
+				wg.Wait()
+			})
+		}
+	}
+	b.Run("patterns", ours(func(b *testing.B, p *pool.Pool[int, int], n int) { check(b, p.Submit(ctx, n)) }))
+	b.Run("patterns-go", ours(func(_ *testing.B, p *pool.Pool[int, int], n int) { p.Go(ctx, n) }))
 	b.Run("ants", func(b *testing.B) {
 		p, err := ants.NewPool(workers)
 		check(b, err)
