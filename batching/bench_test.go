@@ -70,8 +70,14 @@ func BenchmarkDo(b *testing.B) {
 	b.Run("batcher-cancellable", func(b *testing.B) { run(b, cancellable) })
 	b.Run("naive-channel", func(b *testing.B) {
 		naive := newNaive(cfg.MaxSize, cfg.MaxWait)
-		defer naive.close()
 		callers(b, benchCallers, background, naive.do)
+		naive.close()
+		b.ReportMetric(float64(naive.items)/float64(naive.batches), "items/batch")
+	})
+	b.Run("naive-channel-cancellable", func(b *testing.B) {
+		naive := newNaive(cfg.MaxSize, cfg.MaxWait)
+		callers(b, benchCallers, cancellable, naive.doCancellable)
+		naive.close()
 		b.ReportMetric(float64(naive.items)/float64(naive.batches), "items/batch")
 	})
 }
@@ -117,7 +123,7 @@ func BenchmarkDepth(b *testing.B) {
 }
 
 // naive is the batcher that one writes by hand: a goroutine that collects from a channel with a timer and answers over
-// a channel per request. No cancellation, no errors per item, no stats.
+// a channel per request. No errors per item, no stats, and no cancellation but for that in doCancellable.
 type naive struct {
 	calls          chan naiveCall
 	stopped        chan struct{}
@@ -139,6 +145,22 @@ func (n *naive) do(_ context.Context, req int) (int, error) {
 	call := naiveCall{req, make(chan int, 1)}
 	n.calls <- call
 	return <-call.resp, nil
+}
+
+// doCancellable is do for a caller that may leave. What it leaves is executed all the same.
+func (n *naive) doCancellable(ctx context.Context, req int) (int, error) {
+	call := naiveCall{req, make(chan int, 1)}
+	select {
+	case n.calls <- call:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	select {
+	case resp := <-call.resp:
+		return resp, nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
 }
 
 func (n *naive) loop(size int, wait time.Duration) {

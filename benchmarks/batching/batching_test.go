@@ -6,7 +6,7 @@
 // off, or they would grow without end and answer without the model. The channel that graph-gophers' makes for each batch has room for a batch instead of
 // the default of 1000. They start a batch when it is full or the time is over, any number at once; ours runs one
 // at a time and sends what waits when it is over. The naive loop knows no errors and no statistics, and cancellation only in DoCancellable, where
-// naive-channel-select waits for the end of the context too; a caller that leaves it is still executed. dataloadgen and graph-gophers' keep a caller waiting whose context has ended,
+// its callers wait for the end of their context too; what they leave is still executed. dataloadgen and graph-gophers' keep a caller waiting whose context has ended,
 // so theirs is the same work in both.
 package batching_test
 
@@ -80,7 +80,7 @@ func BenchmarkDo(b *testing.B) {
 // BenchmarkDoCancellable is BenchmarkDo with contexts that can be cancelled.
 func BenchmarkDoCancellable(b *testing.B) {
 	contenders(b, cancellable)
-	b.Run("naive-channel-select", func(b *testing.B) {
+	b.Run("naive-channel-cancellable", func(b *testing.B) {
 		calls := make(chan call)
 		go collect(calls)
 		defer close(calls)
