@@ -51,7 +51,7 @@ func (s *Schema) AppendRecord(dst []byte, r *Record) []byte {
 		case Float64:
 			dst = binary.LittleEndian.AppendUint64(dst, r.nums[slot])
 		case Float32:
-			dst = binary.LittleEndian.AppendUint32(dst, uint32(r.nums[slot]))
+			dst = binary.LittleEndian.AppendUint32(dst, math.Float32bits(r.vecs[slot]))
 		case Bool:
 			dst = append(dst, byte(r.nums[slot]))
 		case String, Bytes:
@@ -167,6 +167,8 @@ func (d *Decoder) value(in *input, field decoderField, r *Record) {
 		for i := range field.dim {
 			r.vecs[slot+i] = math.Float32frombits(binary.LittleEndian.Uint32(vec[4*i:]))
 		}
+	case Float32:
+		r.vecs[slot] = math.Float32frombits(uint32(num))
 	default:
 		r.nums[slot] = num
 	}

@@ -51,7 +51,7 @@ func (c *Column) fillFrom(records []*Record, states []rowState, feature, slot in
 	case Float32:
 		for i, ok := range c.Valid {
 			if ok {
-				c.Floats[i] = float64(math.Float32frombits(uint32(records[i].nums[slot])))
+				c.Floats[i] = float64(records[i].vecs[slot])
 			}
 		}
 	default:

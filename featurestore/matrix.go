@@ -71,46 +71,51 @@ func (r *Reader) fillMatrix(result *Result, m *Matrix) {
 	if m.Rows == 0 {
 		return
 	}
+	fillTrue(m.Present) // at once, for most are; what is not present is taken back
 	for i := range r.matrix.views {
 		v := &r.matrix.views[i]
 		if len(v.cells) == 0 {
 			continue // the view has only inputs of transforms
 		}
 		states := result.states[i]
-		for row, state := range states {
-			v.row(m.Row(row), m.PresentRow(row), state, result.lookups[i].Rows[row], r.matrix.fill)
-		}
+		v.rows(m, states, result.lookups[i].Rows, r.matrix.fill)
 		if len(states) < m.Rows { // one row goes for all
-			data, present := m.Row(0), m.PresentRow(0)
-			for row := 1; row < m.Rows; row++ {
-				for _, s := range v.spans {
-					copy(m.Row(row)[s.at:s.at+s.n], data[s.at:])
-					copy(m.PresentRow(row)[s.at:s.at+s.n], present[s.at:])
-				}
-			}
+			v.repeat(m, states[0] == rowFull)
 		}
 	}
 	for i := range r.matrix.outputs {
 		o := &r.matrix.outputs[i]
 		for row := range m.Rows {
 			copy(m.Row(row)[o.at:o.at+o.n], r.matrix.fill[o.at:])
-			clear(m.PresentRow(row)[o.at : o.at+o.n])
 		}
 		o.convert(m, &result.vars[o.variable])
 	}
 }
 
-// row fills a view's part of a row.
-func (v *matrixView) row(data []float32, present []bool, state rowState, r *Record, fill []float32) {
-	if state == rowFull {
-		for i := range v.runs {
-			v.runs[i].convert(data, r)
+// rows fills a view's part of the matrix, as many rows as there are states.
+func (v *matrixView) rows(m *Matrix, states []rowState, records []*Record, fill []float32) {
+	data, cols := m.Data, m.Cols
+	records = records[:len(states)]
+	for i, state := range states {
+		row := data[:cols]
+		data = data[cols:]
+		if state != rowFull {
+			v.part(row, m.PresentRow(i), state, records[i], fill)
+			continue
 		}
-		for _, s := range v.spans {
-			fillTrue(present[s.at : s.at+s.n])
+		r := records[i]
+		for j := range v.runs {
+			if u := &v.runs[j]; u.kind == Vector {
+				copy(row[u.at:u.at+u.n], r.vecs[u.slot:u.slot+u.n])
+			} else {
+				u.convert(row, r)
+			}
 		}
-		return
 	}
+}
+
+// part fills a view's part of a row in which something is not there.
+func (v *matrixView) part(data []float32, present []bool, state rowState, r *Record, fill []float32) {
 	for _, s := range v.spans {
 		copy(data[s.at:s.at+s.n], fill[s.at:])
 		clear(present[s.at : s.at+s.n])
@@ -122,6 +127,23 @@ func (v *matrixView) row(data []float32, present []bool, state rowState, r *Reco
 		if c := &v.cells[i]; r.Has(c.feature) {
 			c.convert(data, r)
 			fillTrue(present[c.at : c.at+c.n])
+		}
+	}
+}
+
+// repeat copies a view's part of the first row to all others; full says that all of it is present.
+func (v *matrixView) repeat(m *Matrix, full bool) {
+	for _, s := range v.spans {
+		from := m.Data[s.at : s.at+s.n]
+		for at := s.at + m.Cols; at < len(m.Data); at += m.Cols {
+			copy(m.Data[at:at+s.n], from)
+		}
+		if full { // as all rows are by now
+			continue
+		}
+		marks := m.Present[s.at : s.at+s.n]
+		for at := s.at + m.Cols; at < len(m.Present); at += m.Cols {
+			copy(m.Present[at:at+s.n], marks)
 		}
 	}
 }

@@ -31,7 +31,8 @@ type matrixView struct {
 // span is n columns of a matrix from at.
 type span struct{ at, n int }
 
-// run is columns of one kind whose values are side by side both in the record and in the matrix.
+// run is columns of one kind whose values are side by side both in the record and in the matrix. Those that a record holds as float32 count as one
+// kind, Vector.
 type run struct {
 	span
 	slot int
@@ -79,8 +80,12 @@ func newMatrixPlan(p *plan, fill float32) matrixPlan {
 		if from := p.sources[i]; from.view < 0 {
 			m.outputs = append(m.outputs, matrixOutput{at, from.at})
 		} else {
+			kind := f.Kind
+			if kind == Float32 {
+				kind = Vector
+			}
 			schema := p.views[from.view].schema
-			m.views[from.view].add(cell{run{at, schema.slots[from.at], f.Kind}, from.at})
+			m.views[from.view].add(cell{run{at, schema.slots[from.at], kind}, from.at})
 		}
 	}
 	return m
@@ -111,10 +116,6 @@ func (u *run) convert(row []float32, r *Record) {
 	nums := r.nums[u.slot : u.slot+u.n]
 	nums = nums[:len(row)] // so that the loops have no bounds checks
 	switch u.kind {
-	case Float32:
-		for i := range row {
-			row[i] = math.Float32frombits(uint32(nums[i]))
-		}
 	case Float64:
 		for i := range row {
 			row[i] = float32(math.Float64frombits(nums[i]))
@@ -155,8 +156,8 @@ func (o *matrixOutput) convert(m *Matrix, v *variable) {
 		}
 	}
 	for i, absent := range v.absent {
-		if !absent {
-			fillTrue(m.PresentRow(i)[o.at : o.at+o.n])
+		if absent {
+			clear(m.PresentRow(i)[o.at : o.at+o.n])
 		}
 	}
 }

@@ -36,4 +36,7 @@ func TestRawSettersAgreeWithSetValue(t *testing.T) {
 	schema.SetBits(got, 5, 1)
 	assert.Equal(t, want, got)
 	assert.Equal(t, uint64(math.Float32bits(1.5)), schema.Bits(want, 2))
+	const signalling = 0x7fa00001 // a NaN that a conversion to float64 and back would change
+	schema.SetBits(got, 2, signalling)
+	assert.Equal(t, uint64(signalling), schema.Bits(got.Clone(), 2))
 }

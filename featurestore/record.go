@@ -10,7 +10,8 @@ import (
 // Record is one row of a view: an event time and the values of its features, by their positions in [Schema.Features]. Whoever makes one sets its values; once it has
 // been given to a store, or has come from one, it must not be changed any more: stores and caches share it.
 //
-// It is packed: numbers in one slice, vectors in another, so that a row of 50 numbers takes a little over 50 words.
+// It is packed: numbers in one slice; vectors and numbers of kind Float32 in another, in the form in which a [Matrix] has them. A row of 50 numbers
+// takes a little over 50 words, or half as many.
 type Record struct {
 	schema  *Schema  // that made it
 	event   int64    // event time, nanoseconds since 1970
@@ -92,6 +93,8 @@ func (s *Schema) Value(r *Record, i int) Value {
 		return Value{kind: f.Kind, str: r.strs[slot]}
 	case Vector:
 		return Value{kind: Vector, vec: r.vecs[slot : slot+f.Dim : slot+f.Dim]}
+	case Float32:
+		return Value{kind: Float32, num: uint64(math.Float32bits(r.vecs[slot]))}
 	default:
 		return Value{kind: f.Kind, num: r.nums[slot]}
 	}
@@ -115,6 +118,8 @@ func (s *Schema) SetValue(r *Record, i int, v Value) error {
 		r.strs[slot] = v.str
 	case v.kind == Vector:
 		copy(r.vecs[slot:slot+f.Dim], v.vec)
+	case v.kind == Float32:
+		r.vecs[slot] = math.Float32frombits(uint32(v.num))
 	default:
 		r.nums[slot] = v.num
 	}

@@ -31,6 +31,9 @@ func newSchema(project string, view View, entity Entity) *Schema {
 		case Vector:
 			s.slots[i] = s.floats
 			s.floats += f.Dim
+		case Float32:
+			s.slots[i] = s.floats
+			s.floats++
 		default:
 			s.slots[i] = s.nums
 			s.nums++
