@@ -20,6 +20,7 @@ type group struct {
 	scan    bool     // the commands are HSCAN, up to again; those from there on are HMGET
 	again   int      // as many commands as were sent at first
 	probe   int      // the HSCAN of one key beside the HMGETs, -1 if there is none
+	places  []places // by key: where HSCAN's reply has the fields; nil without HSCAN
 }
 
 // Read implements [featurestore.Store]. All keys of all lookups go out in one pipeline for each node, with one command for each hash:
@@ -183,19 +184,34 @@ func (s *Store) repeat(groups []group, results []rueidis.RedisResult) (cmds ruei
 	return cmds
 }
 
-// reply is what was read of a key by command c.
-func (g *group) reply(result rueidis.RedisResult, c int, f *finder) (r reply, err error) {
+// check looks whether the reply to command c, which was about key i, has the form that it must have, and finds the fields in it.
+func (g *group) check(result *rueidis.RedisResult, i, c int, f *finder) error {
 	if g.scan && c < g.again {
-		if r.messages, _, err = scanned(result); err == nil {
-			r.places, err = f.find(r.messages)
+		messages, _, err := scanned(*result)
+		if err == nil {
+			g.places[i], err = f.find(messages)
 		}
-		return r, err
+		return err
 	}
-	r.messages, err = result.ToArray()
-	if err == nil && len(r.messages) != len(g.fields) {
-		err = fmt.Errorf("%d values for %d fields", len(r.messages), len(g.fields))
+	messages, err := result.ToArray()
+	if err == nil && len(messages) != len(g.fields) {
+		err = fmt.Errorf("%d values for %d fields", len(messages), len(g.fields))
 	}
-	return r, err
+	return err
+}
+
+// reply is what was read of key i: nothing if it has no command or its reply was bad.
+func (g *group) reply(results []rueidis.RedisResult, i int) (r reply) {
+	c := int(g.cmds[i])
+	switch {
+	case c < 0:
+	case g.scan && c < g.again:
+		r.messages, _, _ = scanned(results[c])
+		r.places = g.places[i]
+	default:
+		r.messages, _ = results[c].ToArray()
+	}
+	return r
 }
 
 func (g *group) fail(i int, err error) {
@@ -206,28 +222,25 @@ func (g *group) fail(i int, err error) {
 
 // take decodes the replies into the rows. It returns how many keys had a row, how many could not be read, and an error of one of these.
 func (g *group) take(results []rueidis.RedisResult) (found, failed int, failure error) {
-	replies := make([]reply, len(g.cmds))
 	var f *finder
 	if g.scan {
-		f = newFinder(g.fields)
+		f, g.places = newFinder(g.fields), make([]places, len(g.cmds))
 	}
 	for i, c := range g.cmds {
 		if c < 0 {
 			failed++
 			continue
 		}
-		r, err := g.reply(results[c], int(c), f)
-		if err != nil {
+		if err := g.check(&results[c], i, int(c), f); err != nil {
 			failed, failure = failed+1, wrap(err)
 			g.fail(i, failure)
-			continue
+			g.cmds[i] = -1
 		}
-		replies[i] = r
 	}
 	start := 0
 	for _, l := range g.lookups {
 		end := start + len(l.Features)
-		found += takeRows(l, replies, start, end)
+		found += g.takeRows(l, results, start, end)
 		start = end + 1
 	}
 	return found, failed, failure
@@ -235,9 +248,9 @@ func (g *group) take(results []rueidis.RedisResult) (found, failed int, failure 
 
 // takeRows decodes the rows of one lookup, whose features are the elements from start to end of each reply, and whose event time is the
 // one at end.
-func takeRows(l *featurestore.Lookup, replies []reply, start, end int) (found int) {
-	for i := range replies {
-		if r := &replies[i]; r.messages != nil && r.value(end) != nil {
+func (g *group) takeRows(l *featurestore.Lookup, results []rueidis.RedisResult, start, end int) (found int) {
+	for i := range g.cmds {
+		if r := g.reply(results, i); r.value(end) != nil {
 			found++
 		}
 	}
@@ -246,14 +259,14 @@ func takeRows(l *featurestore.Lookup, replies []reply, start, end int) (found in
 	}
 	schema := l.View
 	records := schema.NewRecords(time.Unix(0, 0), found)
-	for i := range replies {
-		reply := &replies[i]
-		if reply.messages == nil || reply.value(end) == nil {
+	for i := range g.cmds {
+		reply := g.reply(results, i)
+		if reply.value(end) == nil {
 			continue
 		}
 		r := &records[0]
 		records = records[1:]
-		if err := takeRow(schema, r, l.Features, reply, start, end); err != nil {
+		if err := takeRow(schema, r, l.Features, &reply, start, end); err != nil {
 			l.Fail(i, err)
 			continue
 		}

@@ -56,12 +56,18 @@ func scanned(result rueidis.RedisResult) (fields []rueidis.RedisMessage, all boo
 
 // reply is what was read of one key.
 type reply struct {
-	messages []rueidis.RedisMessage
-	places   []int32 // of the fields' values in messages, -1 for one that is not there; nil: in order
+	messages []rueidis.RedisMessage // nil: nothing
+	places   places                 // nil: in order
 }
+
+// places are where the fields' values are among the messages of a reply, -1 for one that is not there.
+type places []int32
 
 // value is that of field i, nil if it is not there.
 func (r *reply) value(i int) *rueidis.RedisMessage {
+	if len(r.messages) == 0 {
+		return nil
+	}
 	if r.places != nil {
 		if i = int(r.places[i]); i < 0 {
 			return nil
@@ -91,8 +97,8 @@ func newFinder(fields []string) *finder {
 }
 
 // find is the places of the fields' values.
-func (f *finder) find(messages []rueidis.RedisMessage) ([]int32, error) {
-	places := make([]int32, len(f.same))
+func (f *finder) find(messages []rueidis.RedisMessage) (places, error) {
+	places := make(places, len(f.same))
 	for i := range places {
 		places[i] = -1
 	}
