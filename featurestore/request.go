@@ -9,8 +9,12 @@ import (
 // a single one that goes for all rows: one user beside 200 items. The number of rows is that of the columns that have not one
 // element, 1 if there is none, and may be 0. The order of the columns does not matter.
 type Request struct {
-	Keys   []KeyColumn // one for each join key of the service's entities, see Reader.Keys
-	Fields []Column    // one for each field of the service's request; one whose feature has a default may be left out
+	Keys []KeyColumn // one for each join key of the service's entities, see Reader.Keys
+
+	// Fields are one for each field of the service's request; one whose feature has a default may be left out. What cannot be a value of the
+	// column's kind is an ErrRequest: an Int32 out of its range, a Bool that is neither 0 nor 1, a Float32 beyond the greatest one that is not infinite.
+	// A Float32 between two is taken as it is, without rounding.
+	Fields []Column
 }
 
 // KeyColumn is the values of one join key: Ints for Int64 and Int32, Strs or Bytes for String and Bytes.
@@ -135,6 +139,9 @@ func (p *plan) match(req *Request, m *matched) error {
 		if err := c.Check(); err != nil {
 			return fmt.Errorf("%w: %w", ErrRequest, err)
 		}
+		if err := c.checkRange(); err != nil {
+			return fmt.Errorf("%w: %w", ErrRequest, err)
+		}
 		if err := count(len(c.Valid), c.Name); err != nil {
 			return err
 		}
@@ -168,6 +175,29 @@ func (c *Column) fits(f *Feature) bool {
 		return f.Kind == Float64
 	}
 	return false
+}
+
+// checkRange looks whether the values are ones of the column's kind, which has less room than the slice that holds them. The column has passed Check.
+func (c *Column) checkRange() error {
+	switch c.Kind {
+	case Int32, Bool:
+		least, most := int64(math.MinInt32), int64(math.MaxInt32)
+		if c.Kind == Bool {
+			least, most = 0, 1
+		}
+		for row, n := range c.Ints {
+			if (n < least || n > most) && c.Valid[row] {
+				return fmt.Errorf("column %q, row %d: %d is no %v", c.Name, row, n, c.Kind)
+			}
+		}
+	case Float32:
+		for row, x := range c.Floats {
+			if math.Abs(x) > math.MaxFloat32 && !math.IsInf(x, 0) && c.Valid[row] {
+				return fmt.Errorf("column %q, row %d: %v is no %v", c.Name, row, x, c.Kind)
+			}
+		}
+	}
+	return nil
 }
 
 // keysFor fills keys with those of one entity: one for each row, or a single one if none of its columns has more.

@@ -1,6 +1,7 @@
 package featurestore_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -41,5 +42,40 @@ func TestEmptySlicesBesideTheKeys(t *testing.T) {
 				assert.Equal(t, want[row], result.Value(row, 0).Int(), "service %s, request %d, row %d", service, i, row)
 			}
 		}
+	}
+}
+
+func TestFieldsOutOfTheirRange(t *testing.T) {
+	for name, c := range map[string]struct {
+		column fs.Column
+		kind   fs.Kind
+		ok     bool
+	}{
+		"an int32 that is one":        {fs.Column{Ints: []int64{math.MinInt32, math.MaxInt32}}, fs.Int32, true},
+		"an int32 below":              {fs.Column{Ints: []int64{0, math.MinInt32 - 1}}, fs.Int32, false},
+		"an int32 above":              {fs.Column{Ints: []int64{0, math.MaxInt32 + 1}}, fs.Int32, false},
+		"an int64":                    {fs.Column{Ints: []int64{math.MinInt64, math.MaxInt64}}, fs.Int64, true},
+		"a bool that is one":          {fs.Column{Ints: []int64{0, 1}}, fs.Bool, true},
+		"a bool of 2":                 {fs.Column{Ints: []int64{0, 2}}, fs.Bool, false},
+		"a bool of -1":                {fs.Column{Ints: []int64{0, -1}}, fs.Bool, false},
+		"a float32 that is one":       {fs.Column{Floats: []float64{-math.MaxFloat32, math.Pi}}, fs.Float32, true},
+		"a float32 that is no number": {fs.Column{Floats: []float64{math.Inf(-1), math.NaN()}}, fs.Float32, true},
+		"a float32 above":             {fs.Column{Floats: []float64{0, 1e39}}, fs.Float32, false},
+		"a float32 below":             {fs.Column{Floats: []float64{0, -1e39}}, fs.Float32, false},
+		"a float64":                   {fs.Column{Floats: []float64{0, -1e39}}, fs.Float64, true},
+	} {
+		c.column.Feature, c.column.Valid = fs.Feature{Name: "x", Kind: c.kind}, []bool{true, true}
+		defs := userAndItem()
+		defs.Services = []fs.Service{{Name: "m", Version: 1, Features: []string{"world:holiday"}, Request: []fs.Feature{{Name: "x", Kind: c.kind}}}}
+		online, _ := newOnline(t, nil, defs, nil)
+		_, err := online.Get(t.Context(), "m", fs.Request{Fields: []fs.Column{c.column}})
+		if c.ok {
+			assert.NoError(t, err, name)
+			continue
+		}
+		assert.ErrorIs(t, err, fs.ErrRequest, name)
+		c.column.Valid[1] = false // what is not valid does not count
+		_, err = online.Get(t.Context(), "m", fs.Request{Fields: []fs.Column{c.column}})
+		assert.NoError(t, err, name)
 	}
 }
