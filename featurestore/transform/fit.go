@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/scalable-ai/patterns/featurestore"
@@ -40,8 +41,8 @@ func isFitted(t featurestore.Transform) bool {
 }
 
 // Fit computes the parameters that the service's transforms lack, in their order, from the columns of a training set, and returns the service with
-// them. Columns are by name, as in the inputs of transforms: "view:feature" and "request:field", all of the same length; Fit adds to the map the outputs of all
-// transforms, computed as a read computes them: the inputs of the model to be trained. Parameters that are there are left as they are, so that Fit on a fitted
+// them. Columns are by name, as in the inputs of transforms: "view:feature" and "request:field", all of the same length, but that a field of the request may have
+// a single row, which goes for all. Fit adds to the map the outputs of all transforms, computed as a read computes them: the inputs of the model to be trained. Parameters that are there are left as they are, so that Fit on a fitted
 // service just computes the outputs.
 //
 // Defaults count as in a read: those of the outputs, of the fields of the service's request, and of a view's features if the columns' Features have them, as they
@@ -63,6 +64,9 @@ func Fit(s featurestore.Service, columns map[string]*featurestore.Column, ops ma
 			c, ok := columns[name]
 			if !ok {
 				return featurestore.Service{}, fail(t, "no column %q", name)
+			}
+			if c.Len() != rows { // one row of the request
+				c = repeat(c, rows)
 			}
 			if in[i], err = withDefaults(s, name, c); err != nil {
 				return featurestore.Service{}, fail(t, "column %q: %w", name, err)
@@ -118,7 +122,7 @@ func Fit(s featurestore.Service, columns map[string]*featurestore.Column, ops ma
 
 // withDefaults is a column as a transform of the service gets it in a read.
 func withDefaults(s featurestore.Service, name string, c *featurestore.Column) (*featurestore.Column, error) {
-	if field, ok := strings.CutPrefix(name, "request:"); ok && c.Default.IsNull() {
+	if field, ok := strings.CutPrefix(name, requestPrefix); ok && c.Default.IsNull() {
 		for _, f := range s.Request {
 			if f.Name == field {
 				with := *c
@@ -145,20 +149,39 @@ func fit(t featurestore.Transform, in []*featurestore.Column, inputs []featurest
 	return t, nil
 }
 
-// length is the number of rows of all columns.
+const requestPrefix = "request:"
+
+// repeat is a column of n rows that are all like the only one of c.
+func repeat(c *featurestore.Column, n int) *featurestore.Column {
+	return &featurestore.Column{
+		Feature: c.Feature, Valid: slices.Repeat(c.Valid, n), Ints: slices.Repeat(c.Ints, n), Floats: slices.Repeat(c.Floats, n),
+		Strs: slices.Repeat(c.Strs, n), Vecs: slices.Repeat(c.Vecs, n),
+	}
+}
+
+// length is the number of rows of all columns, but for those of the request that have one for all.
 func length(columns map[string]*featurestore.Column) (int, error) {
-	rows, first := -1, ""
+	rows, first, one := -1, "", false
 	for name, c := range columns {
-		switch {
-		case c == nil:
+		if c == nil {
 			return 0, fmt.Errorf("%w: column %q is nil", ErrTransform, name)
+		}
+		forAll := c.Len() == 1 && strings.HasPrefix(name, requestPrefix)
+		switch {
+		case forAll:
+			one = true
 		case rows >= 0 && c.Len() != rows:
 			return 0, fmt.Errorf("%w: column %q has %d rows, column %q has %d", ErrTransform, name, c.Len(), first, rows)
 		}
 		if err := c.Check(); err != nil {
 			return 0, fmt.Errorf("%w: column %q: %w", ErrTransform, name, err)
 		}
-		rows, first = c.Len(), name
+		if !forAll {
+			rows, first = c.Len(), name
+		}
+	}
+	if rows < 0 && one {
+		rows = 1
 	}
 	return max(rows, 0), nil
 }

@@ -396,3 +396,33 @@ func TestApplyDoesNotAllocate(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+// In a read a field of the request with one row goes for all rows; so it does in training.
+func TestFitRepeatsAFieldOfTheRequest(t *testing.T) {
+	service := fs.Service{
+		Name: "m", Version: 1, Request: []fs.Feature{{Name: "x", Kind: fs.Float64}, {Name: "y", Kind: fs.Float64, Default: fs.Float64Value(9)}},
+		Transforms: []fs.Transform{transform.Sum("sum", "v:n", "request:x", "request:y")},
+	}
+	absent := fs.NewColumn(fs.Feature{Name: "y", Kind: fs.Float64}, 1)
+	for name, c := range map[string]struct{ n, want []float64 }{
+		"three rows": {[]float64{1, 2, 3}, []float64{20, 21, 22}}, "one row": {[]float64{1}, []float64{20}}, "no row": {[]float64{}, []float64{}},
+	} {
+		x := floats("x", 10)
+		columns := map[string]*fs.Column{"v:n": floats("n", c.n...), "request:x": x, "request:y": absent}
+		_, err := transform.Fit(service, columns, transform.Ops(), transform.Fitters())
+		require.NoError(t, err, name)
+		require.Equal(t, len(c.want), columns["sum"].Len(), name)
+		want(t, columns["sum"], c.want...)
+		assert.Equal(t, 1, x.Len(), "the caller's is as it was")
+		assert.Same(t, x, columns["request:x"])
+	}
+
+	_, err := transform.Fit(service, map[string]*fs.Column{"v:n": floats("n", 1), "request:x": floats("x", 1, 2), "request:y": absent}, transform.Ops(), nil)
+	require.ErrorIs(t, err, transform.ErrTransform, "a column of a view goes for no more rows than it has")
+	columns := map[string]*fs.Column{"v:n": floats("n"), "request:x": floats("x", 1), "request:y": absent}
+	delete(columns, "v:n")
+	service.Transforms = []fs.Transform{transform.Sum("sum", "request:x", "request:y")}
+	_, err = transform.Fit(service, columns, transform.Ops(), nil)
+	require.NoError(t, err)
+	want(t, columns["sum"], 10)
+}
