@@ -14,8 +14,8 @@ import (
 
 var (
 	// ErrUnavailable is wrapped when Redis could not be asked, or not by the end of Config.Timeout: the connection failed, the node is
-	// down, loading or has become a replica, or the cluster has no node for the key. What it wraps in turn is the client's error. The
-	// same call may succeed later.
+	// down, loading or has become a replica, it has no memory left or cannot save and so refuses writes, or the cluster has no node for the
+	// key. What it wraps in turn is the client's error. The same call may succeed later.
 	ErrUnavailable = errors.New("redisstore: unavailable")
 
 	// ErrReplicas is wrapped when a row was not confirmed by as many replicas as Config.Replicas says. It may be stored, and may get lost
@@ -45,6 +45,9 @@ func (e *ValueError) Unwrap() error { return e.Err }
 // Prefixes of what a node says that cannot serve a key at the moment.
 var unavailable = []string{"MOVED ", "ASK ", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "READONLY", "MASTERDOWN", "BUSY ", "UNBLOCKED"}
 
+// Prefixes of what a node says that cannot take writes at the moment. To ask again at once is no use.
+var refused = []string{"OOM ", "MISCONF "}
+
 // wrap gives the client's error the type that callers see.
 func wrap(err error) error {
 	switch reply, ok := rueidis.IsRedisErr(err); {
@@ -52,7 +55,7 @@ func wrap(err error) error {
 		return fmt.Errorf("%w: %w", featurestore.ErrClosed, err)
 	case !ok:
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	case hasPrefix(reply.Error(), unavailable...):
+	case hasPrefix(reply.Error(), unavailable...), hasPrefix(reply.Error(), refused...):
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case hasPrefix(reply.Error(), "NOREPLICAS"):
 		return fmt.Errorf("%w: %w", ErrReplicas, err)
