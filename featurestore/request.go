@@ -224,15 +224,30 @@ func (p *plan) keysFor(set *keySet, m *matched, keys []Key) []Key {
 			keys[i] = column.part(i)
 		}
 	default:
-		var space [64]byte
-		packed := space[:0]
-		for i := range keys {
-			packed = packed[:0]
-			for _, at := range set.keys {
-				packed = appendPart(packed, p.keys[at].Kind, m.keys[at].part(i))
-			}
-			keys[i] = Key{str: string(packed)}
+		for from := 0; from < len(keys); from += together {
+			p.pack(set, m, from, keys[from:min(from+together, len(keys))])
 		}
 	}
 	return keys
+}
+
+// together is how many keys share one string: so many allocations are saved, and so many keys are kept in memory by who keeps one, such as a cache.
+const together = 16
+
+// pack fills keys, up to together of them, with those of the rows from first on, of an entity with several join keys.
+func (p *plan) pack(set *keySet, m *matched, first int, keys []Key) {
+	var space [16 * together]byte
+	var ends [together]int
+	packed := space[:0]
+	for i := range keys {
+		for _, at := range set.keys {
+			packed = appendPart(packed, p.keys[at].Kind, m.keys[at].part(first+i))
+		}
+		ends[i] = len(packed)
+	}
+	shared, start := string(packed), 0
+	for i := range keys {
+		keys[i] = Key{str: shared[start:ends[i]]}
+		start = ends[i]
+	}
 }

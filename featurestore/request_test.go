@@ -2,6 +2,8 @@ package featurestore_test
 
 import (
 	"math"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +44,36 @@ func TestEmptySlicesBesideTheKeys(t *testing.T) {
 				assert.Equal(t, want[row], result.Value(row, 0).Int(), "service %s, request %d, row %d", service, i, row)
 			}
 		}
+	}
+}
+
+// Keys of several parts are packed some at a time: none must get a part of its neighbour, and few allocations must do.
+func TestManyKeysOfSeveralParts(t *testing.T) {
+	defs := userAndItem()
+	defs.Services = []fs.Service{{Name: "pairs", Version: 1, Features: []string{"seen:times"}}}
+	online, registry := newOnline(t, nil, defs, nil)
+	const most = 100
+	skus := make([]string, most)
+	for i := range skus {
+		skus[i] = strings.Repeat("x", i*i%29) + strconv.Itoa(i)
+		put(t, online, view(t, registry, "seen"), time.Now(), []any{7, skus[i]}, "times", i)
+	}
+	reader, err := online.Reader("pairs", 0)
+	require.NoError(t, err)
+	var m fs.Matrix
+	for _, n := range []int{1, 2, 15, 16, 17, 32, 33, most} {
+		req := fs.Request{Keys: []fs.KeyColumn{fs.StringKeys("sku", skus[:n]...), fs.IntKeys("user_id", 7)}}
+		require.NoError(t, reader.Matrix(t.Context(), req, &m))
+		for i := range n {
+			require.True(t, m.Present[i])
+			require.InDelta(t, i, m.Data[i], 0)
+		}
+		if raceEnabled {
+			continue // the race detector allocates
+		}
+		// A string for 16 keys, and a longer buffer for those of them that have not enough room.
+		most := float64((n+15)/16) * 3
+		assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { err = reader.Matrix(t.Context(), req, &m) }), most, "%d rows", n)
 	}
 }
 
