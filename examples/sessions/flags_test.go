@@ -2,18 +2,19 @@ package main
 
 import (
 	"bytes"
-	"flag"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/scalable-ai/patterns/examples/internal/cli"
 )
 
 func TestDefaults(t *testing.T) {
 	var out bytes.Buffer
-	o, err := parseFlags(nil, &out)
-	require.NoError(t, err)
+	o, _, ok := parseFlags(nil, &out)
+	require.True(t, ok)
 	assert.Equal(t, options{
 		pages: 2000, rounds: 2, callers: 32, writers: 64, page: 16, open: 200 * time.Millisecond, device: 2 * time.Millisecond,
 		sick: 700, epochs: 2, seed: 1,
@@ -22,11 +23,11 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestFlagsAreTaken(t *testing.T) {
-	o, err := parseFlags([]string{
+	o, _, ok := parseFlags([]string{
 		"-pages", "1", "-rounds", "2", "-callers", "3", "-writers", "4", "-page", "5", "-open", "6ms", "-device", "0",
 		"-sick", "0", "-epochs", "7", "-seed", "0", "-data", "dir",
 	}, &bytes.Buffer{})
-	require.NoError(t, err)
+	require.True(t, ok)
 	assert.Equal(t, options{
 		pages: 1, rounds: 2, callers: 3, writers: 4, page: 5, open: 6 * time.Millisecond, epochs: 7, data: "dir",
 	}, o)
@@ -54,7 +55,7 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"2000"}, `unexpected argument "2000"`},
 	} {
 		var stdout, stderr bytes.Buffer
-		assert.Equal(t, exitUsage, run(t.Context(), c.args, &stdout, &stderr), "%v", c.args)
+		assert.Equal(t, cli.Usage, run(t.Context(), c.args, &stdout, &stderr), "%v", c.args)
 		assert.Contains(t, stderr.String(), c.want, "%v", c.args)
 		assert.Empty(t, stdout.String(), "%v", c.args)
 	}
@@ -62,11 +63,11 @@ func TestBadFlags(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	assert.Equal(t, exitOK, run(t.Context(), []string{"-h"}, &stdout, &stderr))
+	assert.Equal(t, cli.OK, run(t.Context(), []string{"-h"}, &stdout, &stderr))
 	flags := []string{"pages", "rounds", "callers", "writers", "page", "open", "device", "sick", "epochs", "seed", "data"}
 	for _, name := range flags {
 		assert.Contains(t, stderr.String(), "\n  -"+name+" ")
 	}
-	_, err := parseFlags([]string{"-help"}, &stderr)
-	assert.ErrorIs(t, err, flag.ErrHelp)
+	assert.Equal(t, cli.OK, run(t.Context(), []string{"-help"}, &stdout, &stderr))
+	assert.Empty(t, stdout.String())
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/scalable-ai/patterns/examples/internal/cli"
 	"github.com/scalable-ai/patterns/examples/internal/mnist/mnisttest"
 )
 
@@ -29,7 +30,7 @@ func TestRun(t *testing.T) {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			args := append([]string{"-pages", "120", "-rounds", "2", "-epochs", "3", "-device", "100us", "-open", "1ms", "-data", data}, args...)
-			assert.Equal(t, exitOK, run(t.Context(), args, &stdout, &stderr), stderr.String())
+			assert.Equal(t, cli.OK, run(t.Context(), args, &stdout, &stderr), stderr.String())
 			out := stdout.String()
 			assert.Regexp(t, `pages read +240 +240 +240\n`, out)
 			assert.Regexp(t, `accuracy +100.00 % +100.00 % +100.00 %\n`, out)
@@ -53,7 +54,7 @@ func TestRunOnMNIST(t *testing.T) {
 	}
 	var stdout, stderr bytes.Buffer
 	args := []string{"-epochs", "1", "-rounds", "1", "-pages", "625", "-sick", "100", "-device", "0", "-open", "10ms"}
-	require.Equal(t, exitOK, run(t.Context(), args, &stdout, &stderr), stderr.String())
+	require.Equal(t, cli.OK, run(t.Context(), args, &stdout, &stderr), stderr.String())
 	found := regexp.MustCompile(`accuracy +([0-9.]+) % +([0-9.]+) % +([0-9.]+) %`).FindStringSubmatch(stdout.String())
 	require.NotNil(t, found, stdout.String())
 	assert.Equal(t, found[1], found[2])
@@ -65,13 +66,13 @@ func TestRunOnMNIST(t *testing.T) {
 
 func TestRunReportsWhatIsMissing(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	assert.Equal(t, exitFailure, run(t.Context(), []string{"-data", "/does/not/exist"}, &stdout, &stderr))
+	assert.Equal(t, cli.Failure, run(t.Context(), []string{"-data", "/does/not/exist"}, &stdout, &stderr))
 	assert.Contains(t, stderr.String(), "sessions: loading MNIST: open /does/not/exist/train-images-idx3-ubyte.gz: ")
 	assert.Empty(t, stdout.String())
 
 	t.Chdir(t.TempDir())
 	stderr.Reset()
-	assert.Equal(t, exitFailure, run(t.Context(), nil, &stdout, &stderr))
+	assert.Equal(t, cli.Failure, run(t.Context(), nil, &stdout, &stderr))
 	assert.Contains(t, stderr.String(), "name a folder that has them with -data")
 }
 
@@ -103,7 +104,7 @@ func TestRunStopsWhenInterrupted(t *testing.T) {
 			var stdout bytes.Buffer
 			stderr := &interrupter{at: c.at, stop: stop}
 			args := []string{"-pages", "20", "-sick", "7", "-rounds", "20", "-epochs", "3", "-open", "1ms", "-device", "0", "-data", data}
-			assert.Equal(t, exitInterrupted, run(ctx, args, &stdout, stderr))
+			assert.Equal(t, cli.Interrupted, run(ctx, args, &stdout, stderr))
 			assert.Contains(t, stderr.String(), c.says)
 			if c.reports == "" {
 				assert.Empty(t, stdout.String())
@@ -118,6 +119,6 @@ func TestRunInterruptedBeforeItBegan(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	var stdout, stderr bytes.Buffer
-	assert.Equal(t, exitInterrupted, run(ctx, nil, &stdout, &stderr))
+	assert.Equal(t, cli.Interrupted, run(ctx, nil, &stdout, &stderr))
 	assert.Empty(t, stdout.String())
 }
