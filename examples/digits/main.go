@@ -27,31 +27,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func digits(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	_, _ = fmt.Fprintln(stderr, "loading MNIST")
-	trainSet, testSet, err := load(ctx, o)
+	trainSet, testSet, err := mnist.Open(ctx, o.data)
 	if err != nil {
-		return fmt.Errorf("loading MNIST: %w", err)
+		return err
+	}
+	if o.n > testSet.Len() {
+		return fmt.Errorf("loading MNIST: -n is %d, but there are only %d test images", o.n, testSet.Len())
 	}
 	network, err := train(ctx, o, trainSet, stderr)
 	if err != nil {
 		return err
 	}
 	return compare(ctx, o, network, testSet, stdout, stderr)
-}
-
-func load(ctx context.Context, o options) (trainSet, testSet *mnist.Set, err error) {
-	dir := o.data
-	if dir == "" {
-		if dir, err = mnist.Dir(ctx); err != nil {
-			return nil, nil, fmt.Errorf("%w\nname a folder that has them with -data", err)
-		}
-	}
-	if trainSet, testSet, err = mnist.Load(ctx, dir); err != nil {
-		return nil, nil, err
-	}
-	if o.n > testSet.Len() {
-		return nil, nil, fmt.Errorf("-n is %d, but there are only %d test images", o.n, testSet.Len())
-	}
-	return trainSet, testSet, nil
 }
 
 // compare serves the test images one by one and batched, and prints how that went as far as it went.

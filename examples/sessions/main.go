@@ -27,16 +27,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func sessions(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	_, _ = fmt.Fprintln(stderr, "loading MNIST")
-	if o.data == "" {
-		dir, err := mnist.Dir(ctx)
-		if err != nil {
-			return fmt.Errorf("loading MNIST: %w\nname a folder that has them with -data", err)
-		}
-		o.data = dir
-	}
-	learn, test, err := mnist.Load(ctx, o.data)
+	learn, test, err := mnist.Open(ctx, o.data)
 	if err != nil {
-		return fmt.Errorf("loading MNIST: %w", err)
+		return err
 	}
 	network, err := nn.New(o.seed, mnist.Pixels, 128, mnist.Classes)
 	if err != nil {

@@ -3,6 +3,7 @@ package mnist_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"testing"
@@ -112,6 +113,29 @@ func TestLoadNamesTheMissingFile(t *testing.T) {
 		require.ErrorIs(t, err, os.ErrNotExist)
 		assert.ErrorContains(t, err, name)
 	}
+}
+
+func TestOpen(t *testing.T) {
+	var dir string
+	flags := flag.NewFlagSet("x", flag.ContinueOnError)
+	mnist.Flag(flags, &dir)
+	require.NoError(t, flags.Parse([]string{"-data", mnisttest.Dir(t, 3, 2)}))
+	train, test, err := mnist.Open(t.Context(), dir)
+	require.NoError(t, err)
+	assert.Equal(t, [2]int{3, 2}, [2]int{train.Len(), test.Len()})
+
+	train, _, err = mnist.Open(t.Context(), "")
+	require.NoError(t, err)
+	assert.Equal(t, 60_000, train.Len())
+
+	_, _, err = mnist.Open(t.Context(), "/does/not/exist")
+	require.ErrorIs(t, err, os.ErrNotExist)
+	assert.ErrorContains(t, err, "loading MNIST: open /does/not/exist/")
+
+	t.Chdir(t.TempDir())
+	_, _, err = mnist.Open(t.Context(), "")
+	assert.ErrorContains(t, err, "loading MNIST: cannot find the files")
+	assert.ErrorContains(t, err, "name a folder that has them with -data")
 }
 
 func TestCancelled(t *testing.T) {
