@@ -8,33 +8,26 @@ import (
 
 	"github.com/scalable-ai/patterns/examples/internal/mnist"
 	"github.com/scalable-ai/patterns/examples/internal/nn"
-	"github.com/scalable-ai/patterns/examples/internal/progress"
+	"github.com/scalable-ai/patterns/examples/internal/training"
 )
 
 // train makes a network and has it learn.
 func train(ctx context.Context, o options, set *mnist.Set, w io.Writer) (*nn.Network, error) {
-	widths := []int{mnist.Pixels, 512, mnist.Classes}
-	if o.model == "softmax" {
-		widths = []int{mnist.Pixels, mnist.Classes}
-	}
-	network, err := nn.New(o.seed, widths...)
-	if err != nil {
-		return nil, err
+	var hidden []int
+	if o.model == "mlp" {
+		hidden = []int{512}
 	}
 	var (
-		bar   = progress.New(w, "training", 1000)
 		last  nn.Progress
 		start = time.Now()
 	)
-	defer bar.End()
-	err = network.Train(ctx, set, nn.Training{
-		Epochs: o.epochs, BatchSize: 64, Rate: 0.1, Momentum: 0.9, Seed: o.seed,
-		Progress: func(p nn.Progress) {
+	network, err := training.Run(ctx, w, set, training.Config{
+		Name: "training", Hidden: hidden, Epochs: o.epochs, Seed: o.seed,
+		Note: func(p nn.Progress) string {
 			last = p
-			bar.Set(1000*p.Step/p.Steps, fmt.Sprintf("epoch %d  loss %.4f  accuracy %.1f%%", p.Epoch, p.Loss, 100*p.Accuracy))
+			return fmt.Sprintf("epoch %d  loss %.4f  accuracy %.1f%%", p.Epoch, p.Loss, 100*p.Accuracy)
 		},
 	})
-	bar.End()
 	if err != nil {
 		return nil, fmt.Errorf("training, %d of %d steps done: %w", last.Step, last.Steps, err)
 	}

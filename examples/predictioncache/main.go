@@ -11,7 +11,7 @@ import (
 	"github.com/scalable-ai/patterns/examples/internal/cli"
 	"github.com/scalable-ai/patterns/examples/internal/mnist"
 	"github.com/scalable-ai/patterns/examples/internal/nn"
-	"github.com/scalable-ai/patterns/examples/internal/progress"
+	"github.com/scalable-ai/patterns/examples/internal/training"
 )
 
 func main() { cli.Main(run) }
@@ -53,17 +53,8 @@ func show(ctx context.Context, o options, stdout, stderr io.Writer) error {
 
 // train makes a network with one hidden layer and has it learn.
 func train(ctx context.Context, o options, set *mnist.Set, w io.Writer, name string, hidden int) (*nn.Network, error) {
-	network, err := nn.New(o.seed, mnist.Pixels, hidden, mnist.Classes)
-	if err != nil {
-		return nil, err
-	}
-	bar := progress.New(w, "training "+name, 1000)
-	defer bar.End()
-	err = network.Train(ctx, set, nn.Training{
-		Epochs: o.epochs, BatchSize: 64, Rate: 0.1, Momentum: 0.9, Seed: o.seed,
-		Progress: func(p nn.Progress) {
-			bar.Set(1000*p.Step/p.Steps, fmt.Sprintf("epoch %d  accuracy %.1f%%", p.Epoch, 100*p.Accuracy))
-		},
+	network, err := training.Run(ctx, w, set, training.Config{
+		Name: "training " + name, Hidden: []int{hidden}, Epochs: o.epochs, Seed: o.seed,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("training %s: %w", name, err)

@@ -9,12 +9,12 @@ import (
 
 	"github.com/scalable-ai/patterns/ensemble/rollout"
 	"github.com/scalable-ai/patterns/examples/internal/mnist"
-	"github.com/scalable-ai/patterns/examples/internal/progress"
+	"github.com/scalable-ai/patterns/examples/internal/training"
 )
 
 func learnt(t *testing.T, set *mnist.Set) (*network, error) {
 	t.Helper()
-	n, err := learn(t.Context(), 1, set, 30, 0.1, []int{mnist.Pixels, mnist.Classes}, progress.New(t.Output(), "training", 1))
+	n, err := training.Run(t.Context(), t.Output(), set, training.Config{Name: "training", Epochs: 30, Seed: 1})
 	if err != nil {
 		return nil, err
 	}

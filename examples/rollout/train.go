@@ -6,8 +6,7 @@ import (
 	"io"
 
 	"github.com/scalable-ai/patterns/examples/internal/mnist"
-	"github.com/scalable-ai/patterns/examples/internal/nn"
-	"github.com/scalable-ai/patterns/examples/internal/progress"
+	"github.com/scalable-ai/patterns/examples/internal/training"
 )
 
 // sets are the images, each of which is in one set only.
@@ -53,32 +52,20 @@ func train(ctx context.Context, o options, s *sets, w io.Writer) (*models, error
 		set    *mnist.Set
 		epochs int
 		rate   float32
-		widths []int
+		hidden []int
 	}{
-		{"softmax regression", &m.softmax, s.train, o.epochs, 0.05, []int{mnist.Pixels, mnist.Classes}},
-		{"small network", &m.small, s.train, o.epochs, 0.1, []int{mnist.Pixels, 32, mnist.Classes}},
-		{"big network", &m.big, s.train, o.epochs, 0.1, []int{mnist.Pixels, o.hidden, mnist.Classes}},
-		{"worse network", &m.worse, few, 20, 0.1, []int{mnist.Pixels, 32, mnist.Classes}},
+		{"softmax regression", &m.softmax, s.train, o.epochs, 0.05, nil},
+		{"small network", &m.small, s.train, o.epochs, 0.1, []int{32}},
+		{"big network", &m.big, s.train, o.epochs, 0.1, []int{o.hidden}},
+		{"worse network", &m.worse, few, 20, 0.1, []int{32}},
 	} {
-		n, err := learn(ctx, o.seed, t.set, t.epochs, t.rate, t.widths, progress.New(w, "training "+t.name, 1000))
+		n, err := training.Run(ctx, w, t.set, training.Config{
+			Name: "training " + t.name, Hidden: t.hidden, Epochs: t.epochs, Rate: t.rate, Seed: o.seed,
+		})
 		if err != nil {
 			return nil, fmt.Errorf("training %s: %w", t.name, err)
 		}
 		*t.to = newNetwork(n)
 	}
 	return m, nil
-}
-
-func learn(ctx context.Context, seed uint64, set *mnist.Set, epochs int, rate float32, widths []int, bar *progress.Bar) (*nn.Network, error) {
-	defer bar.End()
-	n, err := nn.New(seed, widths...)
-	if err != nil {
-		return nil, err
-	}
-	return n, n.Train(ctx, set, nn.Training{
-		Epochs: epochs, BatchSize: min(64, set.Len()), Rate: rate, Momentum: 0.9, Seed: seed,
-		Progress: func(p nn.Progress) {
-			bar.Set(1000*p.Step/p.Steps, fmt.Sprintf("epoch %d  accuracy %.1f%%", p.Epoch, 100*p.Accuracy))
-		},
-	})
 }

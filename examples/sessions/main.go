@@ -11,7 +11,7 @@ import (
 	"github.com/scalable-ai/patterns/examples/internal/cli"
 	"github.com/scalable-ai/patterns/examples/internal/mnist"
 	"github.com/scalable-ai/patterns/examples/internal/nn"
-	"github.com/scalable-ai/patterns/examples/internal/progress"
+	"github.com/scalable-ai/patterns/examples/internal/training"
 )
 
 func main() { cli.Main(run) }
@@ -31,16 +31,10 @@ func sessions(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	network, err := nn.New(o.seed, mnist.Pixels, 128, mnist.Classes)
-	if err != nil {
-		return err
-	}
-	bar := progress.New(stderr, "training", 1000)
-	err = network.Train(ctx, learn, nn.Training{
-		Epochs: o.epochs, BatchSize: 64, Rate: 0.1, Momentum: 0.9, Seed: o.seed,
-		Progress: func(p nn.Progress) { bar.Set(1000*p.Step/p.Steps, fmt.Sprintf("epoch %d", p.Epoch)) },
+	network, err := training.Run(ctx, stderr, learn, training.Config{
+		Name: "training", Hidden: []int{128}, Epochs: o.epochs, Seed: o.seed,
+		Note: func(p nn.Progress) string { return fmt.Sprintf("epoch %d", p.Epoch) },
 	})
-	bar.End()
 	if err != nil {
 		return fmt.Errorf("training: %w", err)
 	}
