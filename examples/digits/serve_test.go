@@ -13,19 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/scalable-ai/patterns/examples/internal/mnist"
+	"github.com/scalable-ai/patterns/examples/internal/mnist/mnisttest"
 )
-
-// testSet has images that show the digit which is in their first pixel.
-func testSet(count int) *mnist.Set {
-	set := &mnist.Set{}
-	for i := range count {
-		image := make(mnist.Image, mnist.Pixels)
-		image[0] = byte(i % mnist.Classes)
-		set.Images = append(set.Images, image)
-		set.Labels = append(set.Labels, image[0])
-	}
-	return set
-}
 
 func TestRoundAsksForEachImageOnce(t *testing.T) {
 	var (
@@ -45,7 +34,7 @@ func TestRoundAsksForEachImageOnce(t *testing.T) {
 		}
 		return int(image[0]), nil
 	}}
-	set := testSet(100)
+	set := mnisttest.FirstPixels(100)
 	require.NoError(t, w.round(t.Context(), set, 50, 8))
 	assert.Len(t, asked, 50)
 	for i := range 50 {
@@ -73,7 +62,7 @@ func TestRoundCountsWhatWasAnsweredBeforeItWasCancelled(t *testing.T) {
 		answered++
 		return int(image[0]), nil
 	}}
-	assert.ErrorIs(t, w.round(ctx, testSet(100), 100, 1), reason)
+	assert.ErrorIs(t, w.round(ctx, mnisttest.FirstPixels(100), 100, 1), reason)
 	assert.Len(t, w.latencies, 20)
 	assert.Equal(t, 20, w.correct)
 }
@@ -90,7 +79,7 @@ func TestRoundStopsAtTheFirstError(t *testing.T) {
 		}
 		return int(image[0]), nil
 	}}
-	assert.ErrorIs(t, w.round(t.Context(), testSet(1000), 1000, 4), broken)
+	assert.ErrorIs(t, w.round(t.Context(), mnisttest.FirstPixels(1000), 1000, 4), broken)
 	assert.Len(t, w.latencies, 5)
 }
 
@@ -104,7 +93,7 @@ func TestServeTakesTurns(t *testing.T) {
 		}})
 	}
 	var out bytes.Buffer
-	require.NoError(t, serve(t.Context(), ways, options{n: 2, rounds: 2, callers: 1}, testSet(2), &out))
+	require.NoError(t, serve(t.Context(), ways, options{n: 2, rounds: 2, callers: 1}, mnisttest.FirstPixels(2), &out))
 	assert.Equal(t, []string{"a", "a", "b", "b", "a", "a", "b", "b"}, order)
 	assert.Contains(t, out.String(), "serving  100%  a ")
 }

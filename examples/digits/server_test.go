@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/scalable-ai/patterns/examples/internal/mnist"
+	"github.com/scalable-ai/patterns/examples/internal/mnist/mnisttest"
 	"github.com/scalable-ai/patterns/examples/internal/nn"
 )
 
@@ -25,7 +26,7 @@ func testModel(t *testing.T, slots, maxSize int) *model {
 
 func TestServerAnswersLikeTheModel(t *testing.T) {
 	m := testModel(t, 1, 8)
-	images := testSet(8).Images
+	images := mnisttest.FirstPixels(8).Images
 	for i, image := range images {
 		image[100+i] = 255
 	}
@@ -72,7 +73,7 @@ func TestModelWaitsForASlot(t *testing.T) {
 	work := <-m.idle
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(reason)
-	_, err := m.classify(ctx, testSet(1).Images)
+	_, err := m.classify(ctx, mnisttest.FirstPixels(1).Images)
 	assert.ErrorIs(t, err, reason)
 
 	request := httptest.NewRequestWithContext(ctx, http.MethodPost, "/classify", bytes.NewReader(make([]byte, mnist.Pixels)))
@@ -81,7 +82,7 @@ func TestModelWaitsForASlot(t *testing.T) {
 	assert.Equal(t, http.StatusServiceUnavailable, answer.Code)
 
 	m.idle <- work
-	_, err = m.classify(t.Context(), testSet(1).Images)
+	_, err = m.classify(t.Context(), mnisttest.FirstPixels(1).Images)
 	assert.NoError(t, err)
 	assert.Len(t, m.idle, 1)
 }
@@ -93,20 +94,20 @@ func TestClientChecksTheAnswer(t *testing.T) {
 	client := newClient(server.URL)
 	defer client.close()
 
-	digits, err := client.classify(t.Context(), testSet(3).Images)
+	digits, err := client.classify(t.Context(), mnisttest.FirstPixels(3).Images)
 	require.NoError(t, err)
 	assert.Equal(t, []int{1, 2, 3}, digits)
-	_, err = client.classify(t.Context(), testSet(2).Images)
+	_, err = client.classify(t.Context(), mnisttest.FirstPixels(2).Images)
 	assert.ErrorContains(t, err, "3 answers to 2 images")
 
 	answer = func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "out of memory", http.StatusInternalServerError)
 	}
-	_, err = client.classify(t.Context(), testSet(2).Images)
+	_, err = client.classify(t.Context(), mnisttest.FirstPixels(2).Images)
 	assert.ErrorContains(t, err, "model server: 500 Internal Server Error: out of memory")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = client.classify(ctx, testSet(2).Images)
+	_, err = client.classify(ctx, mnisttest.FirstPixels(2).Images)
 	assert.ErrorIs(t, err, context.Canceled)
 }

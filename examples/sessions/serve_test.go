@@ -13,21 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/scalable-ai/patterns/examples/internal/mnist"
+	"github.com/scalable-ai/patterns/examples/internal/mnist/mnisttest"
 	"github.com/scalable-ai/patterns/examples/internal/nn"
 	"github.com/scalable-ai/patterns/pool/session"
 )
-
-// testSet has images that show the digit which is in their first pixel.
-func testSet(count int) *mnist.Set {
-	set := &mnist.Set{}
-	for i := range count {
-		image := make(mnist.Image, mnist.Pixels)
-		image[0] = byte(i % mnist.Classes)
-		set.Images = append(set.Images, image)
-		set.Labels = append(set.Labels, image[0])
-	}
-	return set
-}
 
 func firstPixels(p page) []int {
 	digits := make([]int, len(p.images))
@@ -55,7 +44,7 @@ func TestReadAsksForEachPageOnce(t *testing.T) {
 			digits[0] = -1 // wrong
 		}
 		return digits, nil
-	}, testSet(20))
+	}, mnisttest.FirstPixels(20))
 	require.NoError(t, err)
 	assert.Equal(t, map[int]int{0: 10, 1: 10, 2: 10, 3: 10, 4: 10}, writers)
 	assert.Equal(t, [4]int{50, 150, 140, 1}, [4]int{len(r.latencies), r.digits, r.correct, r.repeated})
@@ -70,7 +59,7 @@ func TestReadStopsAtTheFirstError(t *testing.T) {
 			return nil, broken
 		}
 		return firstPixels(p), nil
-	}, testSet(20))
+	}, mnisttest.FirstPixels(20))
 	assert.ErrorIs(t, err, broken)
 	assert.Len(t, r.latencies, 10)
 	assert.Equal(t, 10, r.correct)
@@ -84,7 +73,7 @@ func TestRound(t *testing.T) {
 	for size, want := range map[int]time.Duration{1: 5 * time.Second, 2: 2500 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
 			r := &result{sessions: size}
-			require.NoError(t, r.round(t.Context(), o, network, testSet(20)))
+			require.NoError(t, r.round(t.Context(), o, network, mnisttest.FirstPixels(20)))
 			assert.Equal(t, time.Duration(size)*time.Second, r.opening, "one after the other")
 			assert.Equal(t, time.Second, r.recovery)
 			assert.Equal(t, [3]int{1, 1, 40}, [3]int{r.repeated, r.recovered, len(r.latencies)})

@@ -23,6 +23,18 @@ func Dir(tb testing.TB, train, test int) string {
 	return dir
 }
 
+// FirstPixels has images that show the digit which is in their first pixel: 0, 1 and so on, over and over.
+func FirstPixels(count int) *mnist.Set {
+	set := &mnist.Set{}
+	for i := range count {
+		image := make(mnist.Image, mnist.Pixels)
+		image[0] = byte(i % mnist.Classes)
+		set.Images = append(set.Images, image)
+		set.Labels = append(set.Labels, image[0])
+	}
+	return set
+}
+
 func writeSet(tb testing.TB, dir, images, labels string, count int, seed uint64) {
 	tb.Helper()
 	random := rand.New(rand.NewPCG(seed, seed))
