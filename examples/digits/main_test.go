@@ -7,13 +7,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/scalable-ai/patterns/examples/internal/cli"
+	"github.com/scalable-ai/patterns/examples/internal/clitest"
 	"github.com/scalable-ai/patterns/examples/internal/mnist/mnisttest"
 )
 
@@ -36,9 +36,7 @@ func TestRun(t *testing.T) {
 			assert.Regexp(t, `accuracy +100.00 % +100.00 %\n`, stdout.String())
 			assert.Regexp(t, `Batched, [0-9.]+ times as many requests are answered per second`, stdout.String())
 			assert.Contains(t, stderr.String(), "training 100%  epoch 3")
-			for line := range strings.Lines(stdout.String()[strings.Index(stdout.String(), "accuracy"):]) {
-				assert.LessOrEqual(t, utf8.RuneCountInString(line), 81, line) // a newline is in it
-			}
+			clitest.Fits(t, 80, stdout.String()[strings.Index(stdout.String(), "accuracy"):])
 		})
 	}
 }
@@ -81,21 +79,6 @@ func TestRunOutsideOfTheRepository(t *testing.T) {
 	assert.Contains(t, stderr.String(), "name a folder that has them with -data")
 }
 
-// interrupter is a Ctrl-C at the moment when a certain text is written.
-type interrupter struct {
-	bytes.Buffer
-	at   string
-	stop context.CancelFunc
-}
-
-func (w *interrupter) Write(p []byte) (int, error) {
-	n, err := w.Buffer.Write(p)
-	if strings.Contains(w.String(), w.at) {
-		w.stop()
-	}
-	return n, err
-}
-
 func TestRunStopsWhenInterrupted(t *testing.T) {
 	data := mnisttest.Dir(t, 500, 60)
 	for _, c := range []struct {
@@ -107,10 +90,8 @@ func TestRunStopsWhenInterrupted(t *testing.T) {
 	} {
 		for _, backend := range []string{"http", "local"} {
 			t.Run(backend+" "+c.at, func(t *testing.T) {
-				ctx, stop := context.WithCancel(t.Context())
-				defer stop()
+				ctx, stderr := clitest.InterruptAt(t, c.at)
 				var stdout bytes.Buffer
-				stderr := &interrupter{at: c.at, stop: stop}
 				args := []string{"-n", "60", "-rounds", "1000", "-epochs", "1", "-data", data, "-backend", backend}
 				assert.Equal(t, cli.Interrupted, run(ctx, args, &stdout, stderr))
 				assert.Contains(t, stderr.String(), c.says)

@@ -2,19 +2,18 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/scalable-ai/patterns/examples/internal/cli"
+	"github.com/scalable-ai/patterns/examples/internal/clitest"
 	fs "github.com/scalable-ai/patterns/featurestore"
 	"github.com/scalable-ai/patterns/featurestore/memstore"
 	"github.com/scalable-ai/patterns/featurestore/transform"
@@ -45,9 +44,7 @@ func TestRun(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	require.Equal(t, cli.OK, run(t.Context(), small("-shards", "3", "-cache", "-definitions", file), &stdout, &stderr), stderr.String())
 	out := stdout.String()
-	for line := range strings.Lines(out) {
-		assert.LessOrEqual(t, utf8.RuneCountInString(line), 81, line) // a newline is in it
-	}
+	clitest.Fits(t, 80, out)
 	assert.Equal(t, []string{"memory", "3 shards", "3 shards, cache"}, cells(t, out, ""))
 	sent := cells(t, out, "rows sent")
 	assert.Len(t, sent, 2)
@@ -109,28 +106,11 @@ func TestDefinitionsOnStdout(t *testing.T) {
 	assert.Contains(t, stderr.String(), "no such file")
 }
 
-// interrupter is a Ctrl-C at the moment when a certain text is written.
-type interrupter struct {
-	bytes.Buffer
-	at   string
-	stop context.CancelFunc
-}
-
-func (w *interrupter) Write(p []byte) (int, error) {
-	n, err := w.Buffer.Write(p)
-	if strings.Contains(w.String(), w.at) {
-		w.stop()
-	}
-	return n, err
-}
-
 // interrupted runs with a Ctrl-C at the moment when the text is written, and returns the report.
 func interrupted(t *testing.T, at string, args ...string) string {
 	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
+	ctx, stderr := clitest.InterruptAt(t, at)
 	var stdout bytes.Buffer
-	stderr := &interrupter{at: at, stop: stop}
 	assert.Equal(t, cli.Interrupted, run(ctx, small(args...), &stdout, stderr), stderr.String())
 	assert.Contains(t, stderr.String(), "features: interrupted: context canceled")
 	return stdout.String()
@@ -172,7 +152,7 @@ func TestRedis(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	for says, args := range map[string][]string{
+	clitest.BadFlags(t, run, map[string][]string{
 		"-users is 99, it must be from 100 to 1000000": {"-users", "99"},
 		"-items is 0":      {"-items", "0"},
 		"-requests is 0":   {"-requests", "0"},
@@ -183,14 +163,9 @@ func TestBadFlags(t *testing.T) {
 		"-shards is 1, it must be from 2 to 64, or 0 for none": {"-shards", "1"},
 		"-train 10000 times -candidates 200 is 2000000":        {"-train", "10000"},
 		`unexpected argument "x"`:                              {"x"},
-	} {
-		var stdout, stderr bytes.Buffer
-		assert.Equal(t, cli.Usage, run(t.Context(), args, &stdout, &stderr), args)
-		assert.Contains(t, stderr.String(), says)
-	}
+	})
+	clitest.Help(t, "features", run)
 	var stdout, stderr bytes.Buffer
-	assert.Equal(t, cli.OK, run(t.Context(), []string{"-h"}, &stdout, &stderr))
-	assert.Contains(t, stderr.String(), "Usage: features")
 	assert.Equal(t, cli.Failure, run(t.Context(), small("-redis", "redis://%"), &stdout, &stderr))
 	assert.Contains(t, stderr.String(), "features: -redis: ")
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/scalable-ai/patterns/examples/internal/cli"
+	"github.com/scalable-ai/patterns/examples/internal/clitest"
 )
 
 func TestFlags(t *testing.T) {
@@ -30,7 +30,7 @@ func TestFlags(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	for want, args := range map[string][]string{
+	clitest.BadFlags(t, run, map[string][]string{
 		"-phase is 49ms, it must be from 50ms to 1m0s":    {"-phase", "49ms"},
 		"-phase is -1s, it must be":                       {"-phase", "-1s"},
 		"-train is 99, it must be from 100 to 30000":      {"-train", "99"},
@@ -40,13 +40,6 @@ func TestBadFlags(t *testing.T) {
 		`-without has "retry", it must be of`:             {"-without", "cache,retry"},
 		`unexpected argument "x"`:                         {"x"},
 		`invalid value "-1" for flag -seed`:               {"-seed", "-1"},
-	} {
-		var stdout, stderr bytes.Buffer
-		assert.Equal(t, cli.Usage, run(t.Context(), args, &stdout, &stderr), args)
-		assert.Contains(t, stderr.String(), want)
-		assert.Empty(t, stdout.String())
-	}
-	var stdout, stderr bytes.Buffer
-	assert.Equal(t, cli.OK, run(t.Context(), []string{"-h"}, &stdout, &stderr))
-	assert.Contains(t, stderr.String(), "\n  -without")
+	})
+	clitest.Help(t, "inference", run, "without")
 }

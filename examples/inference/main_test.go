@@ -2,16 +2,15 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/scalable-ai/patterns/examples/internal/cli"
+	"github.com/scalable-ai/patterns/examples/internal/clitest"
 	"github.com/scalable-ai/patterns/examples/internal/mnist/mnisttest"
 )
 
@@ -35,24 +34,7 @@ func TestRun(t *testing.T) {
 	assert.Contains(t, out, "; 0 requests failed outside of the outage")
 	assert.NotContains(t, out, "an error that none should have")
 	assert.Contains(t, stderr.String(), "comparing 100%")
-	for line := range strings.Lines(out[strings.Index(out, "a column is"):]) {
-		assert.LessOrEqual(t, utf8.RuneCountInString(line), 86, line)
-	}
-}
-
-// interrupter is a Ctrl-C at the moment when a certain text is written.
-type interrupter struct {
-	bytes.Buffer
-	at   string
-	stop context.CancelFunc
-}
-
-func (w *interrupter) Write(p []byte) (int, error) {
-	n, err := w.Buffer.Write(p)
-	if strings.Contains(w.String(), w.at) {
-		w.stop()
-	}
-	return n, err
+	clitest.Fits(t, 85, out[strings.Index(out, "a column is"):])
 }
 
 func TestRunInterrupted(t *testing.T) {
@@ -61,8 +43,7 @@ func TestRunInterrupted(t *testing.T) {
 		"epoch 1  accuracy": "", // while it trains
 		"no cache":          "\nthe whole chain ",
 	} {
-		ctx, stop := context.WithCancel(t.Context())
-		stderr := &interrupter{at: at, stop: stop}
+		ctx, stderr := clitest.InterruptAt(t, at)
 		var stdout bytes.Buffer
 		assert.Equal(t, cli.Interrupted, run(ctx, append(data, "-phase", "50ms", "-without", "cache"), &stdout, stderr))
 		assert.Contains(t, stderr.String(), "inference: interrupted: ")

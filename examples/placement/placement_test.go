@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/scalable-ai/patterns/examples/internal/cli"
+	"github.com/scalable-ai/patterns/examples/internal/clitest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -53,7 +54,7 @@ func TestInterrupted(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	for says, args := range map[string][]string{
+	clitest.BadFlags(t, run, map[string][]string{
 		"-nodes is 1, it must be from 2 to 10000": {"-nodes", "1"},
 		"-keys is 0":                                {"-keys", "0"},
 		"-requests is -1":                           {"-requests", "-1"},
@@ -62,13 +63,6 @@ func TestBadFlags(t *testing.T) {
 		"-factor is 0.5, it must be from 1 to 1024": {"-factor", "0.5"},
 		`unexpected argument "x"`:                   {"x"},
 		"flag provided but not defined: -colour":    {"-colour"},
-	} {
-		var stdout, stderr bytes.Buffer
-		assert.Equal(t, cli.Usage, run(t.Context(), args, &stdout, &stderr), args)
-		assert.Contains(t, stderr.String(), says)
-		assert.Empty(t, stdout.String())
-	}
-	var stdout, stderr bytes.Buffer
-	assert.Equal(t, cli.OK, run(t.Context(), []string{"-h"}, &stdout, &stderr))
-	assert.Contains(t, stderr.String(), "Usage: placement")
+	})
+	clitest.Help(t, "placement", run)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/scalable-ai/patterns/cache"
 	"github.com/scalable-ai/patterns/examples/internal/cli"
+	"github.com/scalable-ai/patterns/examples/internal/clitest"
 	"github.com/scalable-ai/patterns/examples/internal/mnist"
 	"github.com/scalable-ai/patterns/examples/internal/mnist/mnisttest"
 )
@@ -35,7 +36,7 @@ func TestRun(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	for want, args := range map[string][]string{
+	clitest.BadFlags(t, run, map[string][]string{
 		"-n is 0, it must be from 1 to 10000000": {"-n", "0"},
 		"-callers is 0":                          {"-callers", "0"},
 		"-size is -1":                            {"-size", "-1"},
@@ -45,11 +46,7 @@ func TestBadFlags(t *testing.T) {
 		"-zipf is NaN":                           {"-zipf", "NaN"},
 		"-overhead is 1h0m0s":                    {"-overhead", "1h"},
 		`unexpected argument "x"`:                {"x"},
-	} {
-		var stdout, stderr bytes.Buffer
-		assert.Equal(t, cli.Usage, run(t.Context(), args, &stdout, &stderr))
-		assert.Contains(t, stderr.String(), want)
-	}
+	})
 	var stdout, stderr bytes.Buffer
 	assert.Equal(t, cli.OK, run(t.Context(), []string{"-h"}, &stdout, &stderr))
 	assert.Equal(t, cli.Failure, run(t.Context(), []string{"-data", "/does/not/exist"}, &stdout, &stderr))

@@ -2,16 +2,14 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/scalable-ai/patterns/examples/internal/cli"
+	"github.com/scalable-ai/patterns/examples/internal/clitest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -53,31 +51,12 @@ func TestRun(t *testing.T) {
 	for _, want := range []string{"\ngrowing to 5 ", "\na node is lost ", "\nnode-5 ", "one is down                     without it\n"} {
 		assert.Contains(t, stdout.String(), want)
 	}
-	for line := range strings.Lines(stdout.String()) {
-		assert.LessOrEqual(t, utf8.RuneCountInString(line), 81, line) // a newline is in it
-	}
-}
-
-// interrupter is a Ctrl-C at the moment when a certain text is written.
-type interrupter struct {
-	bytes.Buffer
-	at   string
-	stop context.CancelFunc
-}
-
-func (w *interrupter) Write(p []byte) (int, error) {
-	n, err := w.Buffer.Write(p)
-	if strings.Contains(w.String(), w.at) {
-		w.stop()
-	}
-	return n, err
+	clitest.Fits(t, 80, stdout.String())
 }
 
 func TestInterrupted(t *testing.T) {
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
+	ctx, stderr := clitest.InterruptAt(t, "5 nodes")
 	var stdout bytes.Buffer
-	stderr := &interrupter{at: "5 nodes", stop: stop}
 	assert.Equal(t, cli.Interrupted, run(ctx, []string{"-users", "1000", "-requests", "300"}, &stdout, stderr))
 	assert.Contains(t, stdout.String(), "\ngrowing to 5 ")
 	assert.NotContains(t, stdout.String(), "\n5 nodes")
@@ -85,19 +64,13 @@ func TestInterrupted(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	for says, args := range map[string][]string{
+	clitest.BadFlags(t, run, map[string][]string{
 		"-users is 99, it must be from 100 to 10000000": {"-users", "99"},
 		"-requests is 0":   {"-requests", "0"},
 		"-callers is 1001": {"-callers", "1001"},
 		"-batch is 0":      {"-batch", "0"},
 		"-zipf is 1, it must be above 1 and at most 3": {"-zipf", "1"},
 		`unexpected argument "x"`:                      {"x"},
-	} {
-		var stdout, stderr bytes.Buffer
-		assert.Equal(t, cli.Usage, run(t.Context(), args, &stdout, &stderr), args)
-		assert.Contains(t, stderr.String(), says)
-	}
-	var stdout, stderr bytes.Buffer
-	assert.Equal(t, cli.OK, run(t.Context(), []string{"-h"}, &stdout, &stderr))
-	assert.Contains(t, stderr.String(), "Usage: rebalance")
+	})
+	clitest.Help(t, "rebalance", run)
 }

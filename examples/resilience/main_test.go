@@ -10,13 +10,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/scalable-ai/patterns/examples/internal/cli"
+	"github.com/scalable-ai/patterns/examples/internal/clitest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -132,11 +132,9 @@ func TestCompare(t *testing.T) {
 		assert.NotContains(t, stdout.String(), "busy")
 		assert.NotContains(t, stdout.String(), "\x1b")
 		assert.Contains(t, stderr.String(), "calling  60%  with patterns: slow, ")
-		for line := range strings.Lines(stdout.String()) {
-			if !strings.Contains(line, "calls per second") {
-				assert.LessOrEqual(t, utf8.RuneCountInString(line), 81, line) // a newline is in it
-			}
-		}
+		_, rest, found := strings.Cut(stdout.String(), " per second\n\n")
+		assert.True(t, found)
+		clitest.Fits(t, 80, rest)
 	})
 }
 
@@ -184,26 +182,9 @@ func TestRun(t *testing.T) {
 	assert.Contains(t, stderr.String(), "calling 100%")
 }
 
-// interrupter is a Ctrl-C at the moment when a certain text is written.
-type interrupter struct {
-	bytes.Buffer
-	at   string
-	stop context.CancelFunc
-}
-
-func (w *interrupter) Write(p []byte) (int, error) {
-	n, err := w.Buffer.Write(p)
-	if strings.Contains(w.String(), w.at) {
-		w.stop()
-	}
-	return n, err
-}
-
 func TestRunInterrupted(t *testing.T) {
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
+	ctx, stderr := clitest.InterruptAt(t, "20%")
 	var stdout bytes.Buffer
-	stderr := &interrupter{at: "20%", stop: stop}
 	assert.Equal(t, cli.Interrupted, run(ctx, []string{"-phase", "300ms"}, &stdout, stderr))
 	assert.Contains(t, stderr.String(), "resilience: interrupted: without patterns, ")
 	assert.Regexp(t, `answered in time +\d+ +-\n`, stdout.String())

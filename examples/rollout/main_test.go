@@ -5,13 +5,13 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/scalable-ai/patterns/examples/internal/cli"
+	"github.com/scalable-ai/patterns/examples/internal/clitest"
 	"github.com/scalable-ai/patterns/examples/internal/mnist/mnisttest"
 )
 
@@ -50,9 +50,7 @@ func TestRun(t *testing.T) {
 		assert.Regexp(t, want, out)
 	}
 	table, _, _ := strings.Cut(out, "## The log")
-	for line := range strings.Lines(table[strings.Index(table, "##"):]) {
-		assert.LessOrEqual(t, utf8.RuneCountInString(line), 100, line)
-	}
+	clitest.Fits(t, 99, table[strings.Index(table, "##"):])
 	if t.Failed() {
 		t.Log(out)
 	}
@@ -69,21 +67,6 @@ func TestTooLittle(t *testing.T) {
 	assert.Contains(t, stdout.String(), "models loaded 3, closed 3\n")
 }
 
-// interrupter is a Ctrl-C at the moment when a certain text is written.
-type interrupter struct {
-	bytes.Buffer
-	at   string
-	stop context.CancelFunc
-}
-
-func (w *interrupter) Write(p []byte) (int, error) {
-	n, err := w.Buffer.Write(p)
-	if strings.Contains(w.String(), w.at) {
-		w.stop()
-	}
-	return n, err
-}
-
 func TestInterrupted(t *testing.T) {
 	flags := small(t)
 	for at, want := range map[string]struct{ has, lacks string }{
@@ -91,15 +74,13 @@ func TestInterrupted(t *testing.T) {
 		"models loaded ":                  {"\n## Hot swaps", "\nAs a canary"},
 		"\nthe answer was the champion's": {"\nAs a canary", "digits@4"},
 	} {
-		ctx, stop := context.WithCancel(t.Context())
-		stdout := &interrupter{at: at, stop: stop}
+		ctx, stdout := clitest.InterruptAt(t, at)
 		var stderr bytes.Buffer
 		assert.Equal(t, cli.Interrupted, run(ctx, flags, stdout, &stderr), at)
 		assert.Contains(t, stdout.String(), want.has, at)
 		assert.NotContains(t, stdout.String(), want.lacks, at)
 		assert.Contains(t, stderr.String(), "rollout: interrupted: ")
 		assert.Contains(t, stderr.String(), "context canceled")
-		stop()
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
@@ -108,7 +89,7 @@ func TestInterrupted(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	for says, args := range map[string][]string{
+	clitest.BadFlags(t, run, map[string][]string{
 		"-n is 99, it must be from 100 to 10000000": {"-n", "99"},
 		"-callers is 0":           {"-callers", "0"},
 		"-users is 9":             {"-users", "9"},
@@ -121,14 +102,9 @@ func TestBadFlags(t *testing.T) {
 		"-loss is 0.6":            {"-loss", "0.6"},
 		"-deadline is 1h0m0s":     {"-deadline", "1h"},
 		`unexpected argument "x"`: {"x"},
-	} {
-		var stdout, stderr bytes.Buffer
-		assert.Equal(t, cli.Usage, run(t.Context(), args, &stdout, &stderr), args)
-		assert.Contains(t, stderr.String(), says)
-	}
+	})
+	clitest.Help(t, "rollout", run)
 	var stdout, stderr bytes.Buffer
-	assert.Equal(t, cli.OK, run(t.Context(), []string{"-h"}, &stdout, &stderr))
-	assert.Contains(t, stderr.String(), "Usage: rollout")
 	assert.Equal(t, cli.Failure, run(t.Context(), []string{"-data", "/does/not/exist"}, &stdout, &stderr))
 	assert.Equal(t, cli.Failure, run(t.Context(), []string{"-data", mnisttest.Dir(t, 60, 6)}, &stdout, &stderr))
 	assert.Contains(t, stderr.String(), "60 images to learn from and 6 to test: at least 120 and 1 are needed")

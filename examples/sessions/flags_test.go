@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/scalable-ai/patterns/examples/internal/cli"
+	"github.com/scalable-ai/patterns/examples/internal/clitest"
 )
 
 func TestDefaults(t *testing.T) {
@@ -34,40 +34,25 @@ func TestFlagsAreTaken(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	for _, c := range []struct {
-		args []string
-		want string
-	}{
-		{[]string{"-pages", "0"}, "-pages is 0, it must be from 1 to 1000000"},
-		{[]string{"-pages", "99999999999999999999"}, `invalid value "99999999999999999999" for flag -pages: value out of range`},
-		{[]string{"-pages"}, "flag needs an argument: -pages"},
-		{[]string{"-rounds", "-1"}, "-rounds is -1, it must be from 1 to 1000"},
-		{[]string{"-callers", "0"}, "-callers is 0, it must be from 1 to 10000"},
-		{[]string{"-writers", "0"}, "-writers is 0, it must be from 1 to 10000"},
-		{[]string{"-page", "1025"}, "-page is 1025, it must be from 1 to 1024"},
-		{[]string{"-epochs", "101"}, "-epochs is 101, it must be from 1 to 100"},
-		{[]string{"-open", "-1ms"}, "-open is -1ms, it must be from 0 to 1m"},
-		{[]string{"-open", "5"}, `invalid value "5" for flag -open`},
-		{[]string{"-device", "2s"}, "-device is 2s, it must be from 0 to 1s"},
-		{[]string{"-sick", "-1"}, "-sick is -1, it must be from 0 to -pages, 2000"},
-		{[]string{"-pages", "10"}, "-sick is 700, it must be from 0 to -pages, 10"},
-		{[]string{"-colour"}, "flag provided but not defined: -colour"},
-		{[]string{"2000"}, `unexpected argument "2000"`},
-	} {
-		var stdout, stderr bytes.Buffer
-		assert.Equal(t, cli.Usage, run(t.Context(), c.args, &stdout, &stderr), "%v", c.args)
-		assert.Contains(t, stderr.String(), c.want, "%v", c.args)
-		assert.Empty(t, stdout.String(), "%v", c.args)
-	}
+	clitest.BadFlags(t, run, map[string][]string{
+		"-pages is 0, it must be from 1 to 1000000":                                {"-pages", "0"},
+		`invalid value "99999999999999999999" for flag -pages: value out of range`: {"-pages", "99999999999999999999"},
+		"flag needs an argument: -pages":                                           {"-pages"},
+		"-rounds is -1, it must be from 1 to 1000":                                 {"-rounds", "-1"},
+		"-callers is 0, it must be from 1 to 10000":                                {"-callers", "0"},
+		"-writers is 0, it must be from 1 to 10000":                                {"-writers", "0"},
+		"-page is 1025, it must be from 1 to 1024":                                 {"-page", "1025"},
+		"-epochs is 101, it must be from 1 to 100":                                 {"-epochs", "101"},
+		"-open is -1ms, it must be from 0 to 1m":                                   {"-open", "-1ms"},
+		`invalid value "5" for flag -open`:                                         {"-open", "5"},
+		"-device is 2s, it must be from 0 to 1s":                                   {"-device", "2s"},
+		"-sick is -1, it must be from 0 to -pages, 2000":                           {"-sick", "-1"},
+		"-sick is 700, it must be from 0 to -pages, 10":                            {"-pages", "10"},
+		"flag provided but not defined: -colour":                                   {"-colour"},
+		`unexpected argument "2000"`:                                               {"2000"},
+	})
 }
 
 func TestHelp(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	assert.Equal(t, cli.OK, run(t.Context(), []string{"-h"}, &stdout, &stderr))
-	flags := []string{"pages", "rounds", "callers", "writers", "page", "open", "device", "sick", "epochs", "seed", "data"}
-	for _, name := range flags {
-		assert.Contains(t, stderr.String(), "\n  -"+name+" ")
-	}
-	assert.Equal(t, cli.OK, run(t.Context(), []string{"-help"}, &stdout, &stderr))
-	assert.Empty(t, stdout.String())
+	clitest.Help(t, "sessions", run, "pages", "rounds", "callers", "writers", "page", "open", "device", "sick", "epochs", "seed", "data")
 }

@@ -7,13 +7,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/scalable-ai/patterns/examples/internal/cli"
+	"github.com/scalable-ai/patterns/examples/internal/clitest"
 	"github.com/scalable-ai/patterns/examples/internal/mnist/mnisttest"
 )
 
@@ -40,9 +40,7 @@ func TestRun(t *testing.T) {
 				assert.Regexp(t, `sessions opened +4 +6 +10\n +given up as sick +2 +2 +2\ncalls that met a sick one +2 +2 +2\n`, out)
 			}
 			assert.Regexp(t, `With 4 sessions [0-9.]+ times as many pages are read per second as with 1`, out)
-			for line := range strings.Lines(out) {
-				assert.LessOrEqual(t, utf8.RuneCountInString(line), 81, line) // a newline is in it
-			}
+			clitest.Fits(t, 80, out)
 		})
 	}
 }
@@ -76,21 +74,6 @@ func TestRunReportsWhatIsMissing(t *testing.T) {
 	assert.Contains(t, stderr.String(), "name a folder that has them with -data")
 }
 
-// interrupter is a Ctrl-C at the moment when a certain text is written.
-type interrupter struct {
-	bytes.Buffer
-	at   string
-	stop context.CancelFunc
-}
-
-func (w *interrupter) Write(p []byte) (int, error) {
-	n, err := w.Buffer.Write(p)
-	if strings.Contains(w.String(), w.at) {
-		w.stop()
-	}
-	return n, err
-}
-
 func TestRunStopsWhenInterrupted(t *testing.T) {
 	data := mnisttest.Dir(t, 500, 60)
 	for _, c := range []struct{ at, says, reports string }{
@@ -99,10 +82,8 @@ func TestRunStopsWhenInterrupted(t *testing.T) {
 		{"serving   20%", "sessions: interrupted: serving: ", "accuracy +100.00 % +100.00 % +100.00 %"},
 	} {
 		t.Run(c.at, func(t *testing.T) {
-			ctx, stop := context.WithCancel(t.Context())
-			defer stop()
+			ctx, stderr := clitest.InterruptAt(t, c.at)
 			var stdout bytes.Buffer
-			stderr := &interrupter{at: c.at, stop: stop}
 			args := []string{"-pages", "20", "-sick", "7", "-rounds", "20", "-epochs", "3", "-open", "1ms", "-device", "0", "-data", data}
 			assert.Equal(t, cli.Interrupted, run(ctx, args, &stdout, stderr))
 			assert.Contains(t, stderr.String(), c.says)
