@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scalable-ai/patterns/examples/internal/nn"
+	"github.com/scalable-ai/patterns/examples/internal/wait"
 )
 
 const (
@@ -61,14 +62,10 @@ type model struct {
 
 // open makes a session: memory of its own, so one batch at a time.
 func (m *model) open(ctx context.Context) (*nn.Workspace, error) {
-	timer := time.NewTimer(openTime)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return m.network.NewWorkspace(maxBatch), nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if err := wait.For(ctx, openTime); err != nil {
+		return nil, err
 	}
+	return m.network.NewWorkspace(maxBatch), nil
 }
 
 func (m *model) close(*nn.Workspace) {}

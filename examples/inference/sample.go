@@ -7,6 +7,7 @@ import (
 	"github.com/scalable-ai/patterns/batching"
 	"github.com/scalable-ai/patterns/breaker"
 	"github.com/scalable-ai/patterns/cache"
+	"github.com/scalable-ai/patterns/examples/internal/wait"
 )
 
 // width is the number of columns that a run is drawn in.
@@ -42,12 +43,12 @@ func (t *trial) sample(ctx context.Context, c *chain, show func(*trial)) {
 	for i := range width {
 		end := t.start.Add(t.plan.total() * time.Duration(i+1) / width)
 		for peek := time.Now(); peek.Before(end); peek = peek.Add(5 * time.Millisecond) { // the most in flight would be missed otherwise
-			if !waitUntil(ctx, peek) {
+			if !wait.Until(ctx, peek) {
 				return
 			}
 			most = max(most, int(t.live.inFlight.Load()))
 		}
-		if !waitUntil(ctx, end) {
+		if !wait.Until(ctx, end) {
 			return
 		}
 		now := column{inFlight: t.live.inFlight.Load(), made: t.made.Load() - made, state: c.breaker.State(), version: c.champion.ID().Version}

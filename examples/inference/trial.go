@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/scalable-ai/patterns/ensemble/rollout"
+	"github.com/scalable-ai/patterns/examples/internal/wait"
 )
 
 // trial is one run of the plan through a chain, and what was measured of it.
@@ -68,7 +69,7 @@ func (t *trial) run(ctx context.Context, w *world, show func(*trial)) (err error
 
 // swap deploys the new version at its time.
 func (t *trial) swap(ctx context.Context, c *chain, m *model) error {
-	if !waitUntil(ctx, t.start.Add(t.plan.start(swap))) {
+	if !wait.Until(ctx, t.start.Add(t.plan.start(swap))) {
 		return nil
 	}
 	if err := c.deploy(context.WithoutCancel(ctx), m); err != nil {
@@ -82,12 +83,12 @@ func (t *trial) swap(ctx context.Context, c *chain, m *model) error {
 
 // breakDevice has the device become slow, fail and recover.
 func (t *trial) breakDevice(ctx context.Context, d *device) {
-	waitUntil(ctx, t.start.Add(t.plan.start(slow)))
+	wait.Until(ctx, t.start.Add(t.plan.start(slow)))
 	d.slow.Store(true)
-	waitUntil(ctx, t.start.Add(t.plan.start(outage)))
+	wait.Until(ctx, t.start.Add(t.plan.start(outage)))
 	before := d.batches.Load()
 	d.fails.Store(true)
-	waitUntil(ctx, t.start.Add(t.plan.start(recovery)))
+	wait.Until(ctx, t.start.Add(t.plan.start(recovery)))
 	d.slow.Store(false)
 	d.fails.Store(false)
 	t.outageRuns = d.batches.Load() - before
@@ -99,7 +100,7 @@ func (t *trial) drive(ctx context.Context, w *world, c *chain) {
 	calls := make([]call, len(t.plan.arrivals))
 	var wg sync.WaitGroup
 	for i, a := range t.plan.arrivals {
-		if !waitUntil(ctx, t.start.Add(a.due)) {
+		if !wait.Until(ctx, t.start.Add(a.due)) {
 			break
 		}
 		// A copy: requests come over a network, so that the same image is never the same memory.
@@ -135,21 +136,5 @@ func (t *trial) ask(ctx context.Context, c *chain, a arrival, r request, label i
 	return call{
 		arrival: a, begun: begun, took: took, result: resultOf(ctx, err),
 		version: got.version, labelled: label >= 0, right: got.digit == label, review: got.review,
-	}
-}
-
-// waitUntil reports whether the time came before ctx ended.
-func waitUntil(ctx context.Context, when time.Time) bool {
-	wait := time.Until(when)
-	if wait <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return ctx.Err() == nil
 	}
 }

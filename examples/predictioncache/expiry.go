@@ -10,6 +10,7 @@ import (
 	"github.com/scalable-ai/patterns/cache"
 	"github.com/scalable-ai/patterns/examples/internal/mnist"
 	"github.com/scalable-ai/patterns/examples/internal/term"
+	"github.com/scalable-ai/patterns/examples/internal/wait"
 )
 
 // How often an answer expires, and how long it lives.
@@ -59,7 +60,7 @@ func expire(ctx context.Context, o options, models map[string]*model, set *mnist
 	all := &measured{}
 	before := models["2"].images.Load()
 	for range expiries {
-		if err := pause(ctx, lifetime+lifetime/3); err != nil {
+		if err := wait.For(ctx, lifetime+lifetime/3); err != nil {
 			return nil, 0, err
 		}
 		m, err := make(traffic, o.callers).serve(ctx, o.callers, set, second, do)
@@ -68,20 +69,11 @@ func expire(ctx context.Context, o options, models map[string]*model, set *mnist
 		}
 		all.latencies = append(all.latencies, m.latencies...)
 		for c.cache.Stats().Loading > 0 { // a refresh
-			if err := pause(ctx, time.Millisecond); err != nil {
+			if err := wait.For(ctx, time.Millisecond); err != nil {
 				return nil, 0, err
 			}
 		}
 	}
 	slices.Sort(all.latencies)
 	return all, float64(models["2"].images.Load()-before) / expiries, nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -80,10 +79,7 @@ func TestTrafficIsSkewedAndTheSameEachTime(t *testing.T) {
 	assert.Greater(t, len(counts), 300)
 }
 
-func TestPause(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	assert.ErrorIs(t, pause(ctx, time.Hour), context.Canceled)
+func TestPercent(t *testing.T) {
 	assert.Equal(t, "-", percent(1, 0))
 	assert.True(t, strings.HasSuffix(percent(1, 2), "50.0 %"))
 }

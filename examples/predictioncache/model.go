@@ -9,6 +9,7 @@ import (
 	"github.com/scalable-ai/patterns/cache"
 	"github.com/scalable-ai/patterns/examples/internal/mnist"
 	"github.com/scalable-ai/patterns/examples/internal/nn"
+	"github.com/scalable-ai/patterns/examples/internal/wait"
 )
 
 // maxBatch is the largest batch that a model takes.
@@ -64,12 +65,8 @@ func (m *model) classify(ctx context.Context, images []request) ([]int, error) {
 		m.images.Add(int64(len(images)))
 		m.busy.Add(int64(time.Since(began)))
 	}()
-	if m.overhead > 0 { // the way to the machine with the model, and back
-		select {
-		case <-time.After(m.overhead):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
+	if err := wait.For(ctx, m.overhead); err != nil { // the way to the machine with the model, and back
+		return nil, err
 	}
 	for i, r := range images {
 		r.image.Input(work.Input(i))

@@ -10,6 +10,7 @@ import (
 	"github.com/scalable-ai/patterns/breaker"
 	"github.com/scalable-ai/patterns/breaker/bulkhead"
 	"github.com/scalable-ai/patterns/breaker/limiter"
+	"github.com/scalable-ai/patterns/examples/internal/wait"
 )
 
 // result is what became of a call.
@@ -57,7 +58,7 @@ func drive(ctx context.Context, start time.Time, times []time.Duration, ask call
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for i, due := range times {
-		if !waitUntil(ctx, start.Add(due)) {
+		if !wait.Until(ctx, start.Add(due)) {
 			return calls[:i]
 		}
 		wg.Go(func() { calls[i] = callOnce(ctx, start, due, i, ask) })
@@ -97,16 +98,4 @@ func resultOf(ctx context.Context, err error) result {
 		return timedOut
 	}
 	return failed
-}
-
-// waitUntil reports whether the time came before ctx ended.
-func waitUntil(ctx context.Context, when time.Time) bool {
-	timer := time.NewTimer(time.Until(when))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return ctx.Err() == nil
-	}
 }

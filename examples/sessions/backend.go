@@ -8,6 +8,7 @@ import (
 
 	"github.com/scalable-ai/patterns/examples/internal/mnist"
 	"github.com/scalable-ai/patterns/examples/internal/nn"
+	"github.com/scalable-ai/patterns/examples/internal/wait"
 	"github.com/scalable-ai/patterns/pool/session"
 )
 
@@ -38,7 +39,7 @@ type page struct {
 // open has the shape that session.New needs. The pause stands for what makes real sessions slow to open: weights that are loaded into
 // a GPU, kernels that are compiled.
 func (b *backend) open(ctx context.Context) (*reader, error) {
-	if err := pause(ctx, b.takes); err != nil {
+	if err := wait.For(ctx, b.takes); err != nil {
 		return nil, err
 	}
 	return &reader{work: b.network.NewWorkspace(b.page)}, nil
@@ -55,7 +56,7 @@ func (b *backend) read(ctx context.Context, r *reader, p page) ([]int, error) {
 		return nil, session.Bad(errSick)
 	}
 	// The pause stands for the device on which a real session would work while the processor is free.
-	if err := pause(ctx, b.device); err != nil {
+	if err := wait.For(ctx, b.device); err != nil {
 		return nil, err
 	}
 	for i, image := range p.images {
@@ -64,18 +65,4 @@ func (b *backend) read(ctx context.Context, r *reader, p page) ([]int, error) {
 	digits := make([]int, len(p.images))
 	b.network.Classify(r.work, digits)
 	return digits, nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	if d == 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
