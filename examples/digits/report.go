@@ -44,14 +44,14 @@ func tableRows(single, batched *way, st batching.Stats) [][]string {
 	row("requests answered", func(w *way) string { return fmt.Sprint(len(w.latencies)) })
 	row("accuracy", func(w *way) string { return fmt.Sprintf("%.2f %%", 100*float64(w.correct)/float64(len(w.latencies))) })
 	row("requests per second", func(w *way) string { return fmt.Sprintf("%.0f", w.throughput()) })
-	row("latency, median", func(w *way) string { return milliseconds(stats.Percentile(w.latencies, 50)) })
-	row("latency, 99th percentile", func(w *way) string { return milliseconds(stats.Percentile(w.latencies, 99)) })
+	row("latency, median", func(w *way) string { return stats.Milliseconds(stats.Percentile(w.latencies, 50)) })
+	row("latency, 99th percentile", func(w *way) string { return stats.Milliseconds(stats.Percentile(w.latencies, 99)) })
 	if st.Batches == 0 {
 		return rows
 	}
 	rows = append(rows,
 		[]string{"mean batch size", "1.0", fmt.Sprintf("%.1f", st.MeanBatchSize())},
-		[]string{"mean wait for a batch", "", milliseconds(st.MeanQueueWait())},
+		[]string{"mean wait for a batch", "", stats.Milliseconds(st.MeanQueueWait())},
 		[]string{"batches", "", fmt.Sprint(st.Batches)},
 	)
 	for _, flush := range []struct {
@@ -67,10 +67,6 @@ func tableRows(single, batched *way, st batching.Stats) [][]string {
 		}
 	}
 	return rows
-}
-
-func milliseconds(d time.Duration) string {
-	return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond))
 }
 
 // histogram shows the latencies of both ways on one scale. It takes them sorted.

@@ -63,7 +63,7 @@ func tableRows(without, with *trial, s schedule) [][]string {
 			if len(took) == 0 {
 				return "-"
 			}
-			return milliseconds(stats.Percentile(took, p))
+			return stats.Milliseconds(stats.Percentile(took, p))
 		}
 	}
 	row("calls", func(t *trial) string { return fmt.Sprint(len(t.calls)) })
@@ -117,8 +117,4 @@ func recovery(t *trial, s schedule) string {
 		return "-"
 	}
 	return fmt.Sprintf("over %.2f s", (s.total() - s.start(recovering) - normalWindow(s)).Seconds())
-}
-
-func milliseconds(d time.Duration) string {
-	return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond))
 }

@@ -29,7 +29,7 @@ func report(results []*result) string {
 		rows = append(rows, cells)
 	}
 	percentile := func(p float64) func(*result) string {
-		return func(r *result) string { return milliseconds(stats.Percentile(r.latencies, p)) }
+		return func(r *result) string { return stats.Milliseconds(stats.Percentile(r.latencies, p)) }
 	}
 	row("pages read", func(r *result) string { return fmt.Sprint(len(r.latencies)) })
 	row("accuracy", func(r *result) string { return percent(r.correct, r.digits) })
@@ -48,7 +48,7 @@ func report(results []*result) string {
 		if r.recovered == 0 {
 			return "-"
 		}
-		return milliseconds(r.recovery / time.Duration(r.recovered))
+		return stats.Milliseconds(r.recovery / time.Duration(r.recovered))
 	})
 	var out strings.Builder
 	out.WriteString(term.Table(rows))
@@ -69,8 +69,4 @@ func percent(part, whole int) string {
 		return "-"
 	}
 	return fmt.Sprintf("%.2f %%", 100*float64(part)/float64(whole))
-}
-
-func milliseconds(d time.Duration) string {
-	return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond))
 }

@@ -2,6 +2,7 @@
 package stats
 
 import (
+	"fmt"
 	"math"
 	"time"
 )
@@ -36,4 +37,9 @@ func BucketWidth(limit time.Duration, count int) time.Duration {
 			}
 		}
 	}
+}
+
+// Milliseconds writes a latency for a table.
+func Milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond))
 }

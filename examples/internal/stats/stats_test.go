@@ -92,3 +92,8 @@ func TestBucketWidth(t *testing.T) {
 	}
 	assert.Equal(t, time.Duration(1e18), BucketWidth(math.MaxInt64, 10))
 }
+
+func TestMilliseconds(t *testing.T) {
+	assert.Equal(t, "0.00 ms", Milliseconds(0))
+	assert.Equal(t, "1234.57 ms", Milliseconds(1_234_567_890))
+}
