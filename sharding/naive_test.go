@@ -174,6 +174,25 @@ func randomNodes(random *rand.Rand) []sharding.Node {
 	return nodes
 }
 
+// naiveJump is figure 1 of the paper, with its integers.
+func naiveJump(key uint64, buckets int) int {
+	b, j := int64(-1), int64(0)
+	for j < int64(buckets) {
+		b = j
+		key = key*2862933555777941757 + 1
+		j = int64(float64(b+1) * (float64(int64(1)<<31) / float64((key>>33)+1)))
+	}
+	return int(b)
+}
+
+func TestJumpFollowsThePaper(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 300_000 {
+		key, buckets := random.Uint64(), 1+random.IntN(1<<random.IntN(31))
+		require.Equal(t, naiveJump(key, buckets), sharding.JumpBucket(key, buckets), "%d %d", key, buckets)
+	}
+}
+
 func TestPlacementsFollowTheirDefinition(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	primes := []int{13, 61, 251, 509}
