@@ -56,8 +56,28 @@ type Placement interface {
 	Nodes() []Node
 }
 
-// Owner is the node that owns the key.
-func Owner[K Key](p Placement, key K) Node { return p.Nodes()[p.Owner(Hash(key))] }
+// Owner is the node that owns the key. Who has something of their own for each node, a client or a counter, keeps it in a slice in the order of p.Nodes(), and
+// takes p.Owner(Hash(key)) as its index, which is a little faster.
+func Owner[K Key](p Placement, key K) Node { return *owner(p, key) }
+
+// owner leaves to Owner, which is inlined, to copy of the node what its caller looks at: a whole Node in a result costs more than most look-ups. Our own placements
+// are called directly and not through the interface, which is a sixth of the time of Jump.
+func owner[K Key](p Placement, key K) *Node {
+	hash := Hash(key)
+	switch p := p.(type) {
+	case *Jump:
+		return &p.nodes[p.Owner(hash)]
+	case *Rendezvous:
+		return &p.nodes[p.Owner(hash)]
+	case *Ring:
+		return &p.nodes[p.Owner(hash)]
+	case *Maglev:
+		return &p.nodes[p.Owner(hash)]
+	case *Table:
+		return &p.nodes[p.Owner(hash)]
+	}
+	return &p.Nodes()[p.Owner(hash)]
+}
 
 // Owners are the first k owners of the key in order of preference, or all nodes if there are fewer. A key with three replicas has
 // them on Owners(p, key, 3).

@@ -225,6 +225,18 @@ func TestGenericOwners(t *testing.T) {
 	assert.Equal(t, sharding.Owner(p, "key"), sharding.Owner(p, []byte("key")))
 }
 
+// The node of a key is that of its hash, for our placements and for those of others.
+func TestOwnerIsThatOfTheHash(t *testing.T) {
+	for _, p := range allPlacements(t, makeNodes(20)) {
+		foreign := struct{ sharding.Placement }{p}
+		for key := range 1000 {
+			want := p.Nodes()[p.Owner(sharding.Hash(key))]
+			require.Equal(t, want, sharding.Owner(p, key), placementName(p))
+			require.Equal(t, want, sharding.Owner(foreign, key), placementName(p))
+		}
+	}
+}
+
 func withoutWeights(nodes []sharding.Node) []sharding.Node {
 	nodes = slices.Clone(nodes)
 	for i := range nodes {
