@@ -83,7 +83,8 @@
 // # Errors and retries
 //
 // Each package's errors say whether work had begun. Those that mean "rejected before any work began" have a method Rejected() bool, by which the breaker
-// knows that they say nothing of the back-end; those that know when to come again have RetryAfter() time.Duration. In short:
+// knows that they say nothing of the back-end (session.ErrOpen has it not, for it does; nor has cache.ErrClosed, which may end a load). Those that know when to
+// come again have RetryAfter() time.Duration. In short:
 //
 //   - Try again at once elsewhere, or later here: no work has begun. batching.ErrQueueFull (and ErrEvicted), ErrClosed; bulkhead.ErrRejected; breaker.ErrOpen;
 //     pool.ErrQueueFull; session.ErrQueueFull and ErrOpen; route.ErrNoMember. batching.DeadlineError, bulkhead.RejectedError, breaker.OpenError,

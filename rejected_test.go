@@ -10,6 +10,7 @@ import (
 	"github.com/scalable-ai/patterns/breaker"
 	"github.com/scalable-ai/patterns/breaker/bulkhead"
 	"github.com/scalable-ai/patterns/breaker/limiter"
+	"github.com/scalable-ai/patterns/cache"
 	"github.com/scalable-ai/patterns/ensemble/route"
 	"github.com/scalable-ai/patterns/pool"
 	"github.com/scalable-ai/patterns/pool/session"
@@ -18,8 +19,8 @@ import (
 // A breaker takes the errors of all packages that mean "rejected before any work began" for what they are, and the others for failures.
 func TestBreakerKnowsRejections(t *testing.T) {
 	for _, err := range []error{
-		batching.ErrClosed, batching.ErrQueueFull, batching.ErrEvicted, batching.ErrDeadline, &batching.DeadlineError{}, batching.ErrTooLarge, batching.ErrBadRequest,
-		pool.ErrClosed, pool.ErrQueueFull, pool.ErrEvicted, session.ErrClosed, session.ErrQueueFull, session.ErrTooLarge,
+		batching.ErrClosed, batching.ErrQueueFull, batching.ErrEvicted, batching.ErrDeadline, &batching.DeadlineError{}, batching.ErrTooLarge, batching.ErrBadRequest, batching.ErrReentrant,
+		pool.ErrClosed, pool.ErrQueueFull, pool.ErrEvicted, session.ErrClosed, session.ErrQueueFull, session.ErrTooLarge, session.ErrReentrant, session.ErrLockThread, cache.ErrBadKey, cache.ErrReentrant,
 		bulkhead.ErrRejected, bulkhead.ErrFull, &bulkhead.RejectedError{}, limiter.ErrLimited, &limiter.LimitedError{}, breaker.ErrOpen, &breaker.OpenError{},
 		route.ErrNoMember, route.ErrNotCapable, route.ErrNoTime, &route.UnavailableError{},
 	} {
@@ -28,7 +29,7 @@ func TestBreakerKnowsRejections(t *testing.T) {
 		}
 	}
 	for _, err := range []error{
-		batching.ErrResultCount, batching.ErrGoexit, &batching.PanicError{}, session.ErrOpen, &session.OpenError{}, route.ErrTimeout, context.DeadlineExceeded,
+		batching.ErrResultCount, batching.ErrGoexit, &batching.PanicError{}, session.ErrOpen, &session.OpenError{}, cache.ErrClosed, route.ErrTimeout, context.DeadlineExceeded,
 		errors.Join(batching.ErrQueueFull, errors.New("another")),
 	} {
 		if stats := through(t, err); stats.Failed != 1 {

@@ -33,7 +33,8 @@ type RetryAfterer interface {
 }
 
 // Rejecter is what an error may implement to say that the request was turned away before any work began, so that it tells nothing about the
-// back-end: all such errors of this library do, those of a batcher, bulkhead, limiter, pool or router inside of the breaker. It is looked for in the error and in what it
+// back-end: the errors of this library do that say so, those of a batcher, bulkhead, limiter, pool or router inside of the breaker (but not the ErrOpen of a
+// session pool, which tells of a sick back-end). It is looked for in the error and in what it
 // wraps, but not in errors that are joined, of which some may be others.
 //
 // [*OpenError] implements it too.

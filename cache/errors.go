@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"reflect"
 	"runtime/debug"
+
+	"github.com/scalable-ai/patterns/internal/reject"
 )
 
 // The errors that mean "rejected before any work began" are ErrClosed from a call made after Shutdown or Close, ErrReentrant and ErrBadKey: no load
-// was begun for the call. All can be tested with errors.Is.
+// was begun for the call. The last two have the method Rejected; ErrClosed has not, because a caller that waits for a load when Close is called gets it
+// too. All can be tested with errors.Is.
 var (
 	// ErrClosed is returned when a load is needed after Shutdown or Close, and to the callers that still wait
 	// for a load when Close is called.
@@ -16,11 +19,11 @@ var (
 
 	// ErrReentrant is returned when a load function asks the cache, with the context it was given, for what would make it wait for
 	// itself: its own key or that of a load that waits for it; in a cache with a bulk loader, anything that has to be loaded.
-	ErrReentrant = errors.New("cache: load waits for itself")
+	ErrReentrant = reject.New("cache: load waits for itself")
 
 	// ErrBadKey is returned for a key that no map could hold: it is not equal to itself (a NaN) or cannot be compared (an interface that
 	// holds a slice).
-	ErrBadKey = errors.New("cache: bad key")
+	ErrBadKey = reject.New("cache: bad key")
 
 	// ErrResultCount is returned for every key of a bulk load that returned another number of values (or of ItemErrors)
 	// than it was given keys.

@@ -46,8 +46,8 @@
 //
 // # Order of layers
 //
-// A cache and a batcher go outside of the pool. A circuit breaker goes outside too, and should not count the errors that mean
-// that no work began (see the errors). A retry goes outside; what failed for a sick session finds another.
+// A cache and a batcher go outside of the pool. A circuit breaker goes outside too: it does not
+// count the errors that mean that no work began, but counts ErrOpen, which tells of a sick back-end (see the errors). A retry goes outside; what failed for a sick session finds another.
 //
 // # Cost
 //

@@ -10,8 +10,9 @@ import (
 )
 
 // The errors that mean "rejected before any work began" are ErrClosed, ErrQueueFull, ErrOpen, ErrTooLarge,
-// ErrBadRequest, ErrReentrant and ErrLockThread: no session has seen the request, so it may be sent elsewhere or again. All can be
-// tested with errors.Is.
+// ErrBadRequest, ErrReentrant and ErrLockThread: no session has seen the request, so it may be sent elsewhere or again. All but
+// ErrOpen have the method Rejected, and do not count in a circuit breaker around the pool. ErrOpen counts as a failure there: the
+// back-end is sick if no session can be opened. All can be tested with errors.Is.
 var (
 	// ErrClosed is returned to a request that arrives after Shutdown or Close, and to the requests that still wait for a session
 	// when Close is called.
@@ -32,18 +33,18 @@ var (
 
 	// ErrReentrant is returned by Do and Acquire when their context comes from a request, a lease, an opening or a check of
 	// the same pool that is not over: to wait for a second session while holding one is how pools deadlock.
-	ErrReentrant = errors.New("session: Do called from inside the pool's own function")
+	ErrReentrant = reject.New("session: Do called from inside the pool's own function")
 
 	// ErrLockThread is returned by Acquire when Config.LockThread is set: the session is usable on its own thread only.
-	ErrLockThread = errors.New("session: Acquire of a session that is locked to its thread")
+	ErrLockThread = reject.New("session: Acquire of a session that is locked to its thread")
 
 	// ErrPanic is why a session was given up in whose fn the caller's goroutine panicked or ended. The panic itself went on to that
 	// caller. It is seen in CloseEvent and OpenError.
-	ErrPanic = errors.New("session: the function did not return")
+	ErrPanic = errors.New("session: function did not return")
 
 	// ErrGoexit is the outcome of a function that called runtime.Goexit (in a test: t.FailNow) on a goroutine of the
 	// pool: of open, the warm-up or the check, and of fn with Config.LockThread.
-	ErrGoexit = errors.New("session: the function called runtime.Goexit")
+	ErrGoexit = errors.New("session: function called runtime.Goexit")
 )
 
 // OpenError is the [ErrOpen] that requests get while there is no session and openings have failed on all devices.
@@ -55,7 +56,7 @@ type OpenError struct {
 
 // Error says why no session could be opened, and when that is tried again.
 func (e *OpenError) Error() string {
-	return fmt.Sprintf("%v: %v (failures: %d, next attempt in %v)", ErrOpen, e.Err, e.Failures, e.Pause.Round(time.Millisecond))
+	return fmt.Sprintf("%v (failures: %d, next attempt in %v): %v", ErrOpen, e.Failures, e.Pause.Round(time.Millisecond), e.Err) // Err last: it may hold a stack
 }
 
 // Unwrap returns ErrOpen and the reason.
@@ -93,7 +94,9 @@ type PanicError struct {
 func newPanicError(v any) *PanicError { return &PanicError{Value: v, Stack: debug.Stack()} }
 
 // Error gives the panic's value and stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("session: panic: %v\n\n%s", e.Value, e.Stack) }
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("session: function panicked: %v\n\n%s", e.Value, e.Stack)
+}
 
 // Unwrap returns the panic's value if it is an error.
 func (e *PanicError) Unwrap() error {
