@@ -65,13 +65,13 @@ func (b *Batcher[Req, Resp]) DoAll(ctx context.Context, reqs []Req) ([]Resp, err
 // as soon as there is one in any case.
 func (b *Batcher[Req, Resp]) Flush() { b.c.flush() }
 
-// Config returns the configuration in force, with the defaults filled in.
+// Config returns the configuration in force, as it was given: a zero field stands for its default.
 func (b *Batcher[Req, Resp]) Config() Config { return b.c.config() }
 
-// Reconfigure replaces the configuration while requests are queued and run, for instance to change the number of slots:
+// Reconfigure replaces the configuration while requests are queued and run, for instance to change the size of batches:
 //
 //	cfg := b.Config()
-//	cfg.Concurrency = 4
+//	cfg.MaxSize = 128 // and MaxQueue, if it was not given, 16 times that
 //	err := b.Reconfigure(cfg)
 //
 // Zero fields get their defaults, as with New; on an error nothing changes. Batches that run are not touched. Nothing that is queued is

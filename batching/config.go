@@ -76,9 +76,15 @@ type Config struct {
 	OnBatch func(BatchEvent)
 }
 
+// clone makes a copy that does not change when the caller goes on to change its slice.
+func (c Config) clone() Config {
+	c.AllowedSizes = slices.Clone(c.AllowedSizes)
+	return c
+}
+
 // withDefaults checks c and fills in the defaults. weighted says whether there is a WithWeight, padded whether a WithPad.
 func (c Config) withDefaults(weighted, padded bool) (Config, error) {
-	c.AllowedSizes = slices.Clone(c.AllowedSizes) // the caller may go on to change its own
+	c = c.clone()
 	for _, f := range []struct {
 		name  string
 		value int64

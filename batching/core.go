@@ -27,6 +27,7 @@ type core[K comparable, Req, Resp any] struct {
 
 	mu       sync.Mutex
 	cfg      *Config // never nil; replaced, not changed
+	given    Config  // the same without the defaults
 	single   lane[K, Req, Resp]
 	lanes    map[K]*lane[K, Req, Resp] // those in backlog; Keyed only
 	mostKeys int                       // in lanes since it was made
@@ -60,10 +61,11 @@ func newCore[K comparable, Req, Resp any](
 			return nil, fmt.Errorf("batching: WithSplit: join is %T, the run function needs %T", o.join, (func([]Resp) (Resp, error))(nil))
 		}
 	}
+	given := cfg.clone()
 	if cfg, err = o.check(cfg); err != nil {
 		return nil, err
 	}
-	c := &core[K, Req, Resp]{run: run, opts: o, keyed: keyed, cfg: &cfg, start: time.Now()}
+	c := &core[K, Req, Resp]{run: run, opts: o, keyed: keyed, cfg: &cfg, given: given, start: time.Now()}
 	c.adopt(cfg)
 	c.itemPool.New = func() any { return &item[K, Req, Resp]{wake: make(chan struct{}, 1)} }
 	if keyed {

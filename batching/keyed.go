@@ -74,7 +74,7 @@ func (b *Keyed[K, Req, Resp]) DoAll(ctx context.Context, reqs []Req) ([]Resp, er
 // Flush dispatches what waits for company. See Batcher.Flush.
 func (b *Keyed[K, Req, Resp]) Flush() { b.c.flush() }
 
-// Config returns the configuration in force.
+// Config returns the configuration in force, as it was given. See Batcher.Config.
 func (b *Keyed[K, Req, Resp]) Config() Config { return b.c.config() }
 
 // Reconfigure replaces the configuration. See Batcher.Reconfigure.

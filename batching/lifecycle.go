@@ -1,9 +1,6 @@
 package batching
 
-import (
-	"context"
-	"slices"
-)
+import "context"
 
 func (c *core[K, Req, Resp]) flush() {
 	c.mu.Lock()
@@ -14,18 +11,18 @@ func (c *core[K, Req, Resp]) flush() {
 func (c *core[K, Req, Resp]) config() Config {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	cfg := *c.cfg
-	cfg.AllowedSizes = slices.Clone(cfg.AllowedSizes)
-	return cfg
+	return c.given.clone()
 }
 
 func (c *core[K, Req, Resp]) reconfigure(cfg Config) error {
+	given := cfg.clone()
 	cfg, err := c.opts.check(cfg)
 	if err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.unlock()
+	c.given = given
 	c.adopt(cfg)
 	c.dispatchAll(ReasonSlot)
 	return nil

@@ -221,7 +221,24 @@ func TestBadConfig(t *testing.T) {
 	require.NoError(t, err)
 	defer b.Close()
 	require.Error(t, b.Reconfigure(batching.Config{MaxSize: -1}))
-	require.Equal(t, batching.DefaultMaxSize, b.Config().MaxSize, "nothing changes")
+	require.Equal(t, batching.Config{}, b.Config(), "nothing changes")
+}
+
+// What is not given goes on to follow what is, when the configuration is taken, changed and put back.
+func TestDefaultsAfterReconfigure(t *testing.T) {
+	b, err := batching.New(func(_ context.Context, reqs []int) ([]int, error) { return reqs, nil }, batching.Config{RejectWhenFull: true})
+	require.NoError(t, err)
+	defer b.Close()
+	require.Equal(t, batching.DefaultMaxSize, b.Stats().SizeLimit)
+	cfg := b.Config()
+	cfg.MaxSize = 2 * batching.DefaultMaxQueue
+	require.NoError(t, b.Reconfigure(cfg), "MaxQueue follows MaxSize")
+	require.Equal(t, cfg, b.Config())
+	require.Equal(t, cfg.MaxSize, b.Stats().SizeLimit)
+	_, err = b.DoAll(t.Context(), make([]int, 16*cfg.MaxSize))
+	require.NoError(t, err)
+	_, err = b.DoAll(t.Context(), make([]int, 16*cfg.MaxSize+1))
+	require.ErrorIs(t, err, batching.ErrQueueFull)
 }
 
 func TestConfigIsNotShared(t *testing.T) {
@@ -233,6 +250,10 @@ func TestConfigIsNotShared(t *testing.T) {
 	sizes[0] = 99
 	require.Equal(t, []int{2, 4}, b.Config().AllowedSizes)
 	b.Config().AllowedSizes[0] = 99
+	require.Equal(t, []int{2, 4}, b.Config().AllowedSizes)
+	cfg := b.Config()
+	require.NoError(t, b.Reconfigure(cfg))
+	cfg.AllowedSizes[0] = 99
 	require.Equal(t, []int{2, 4}, b.Config().AllowedSizes)
 }
 

@@ -271,7 +271,7 @@ func TestPadding(t *testing.T) {
 	pad := func(like int) int { return -like }
 	cfg := batching.Config{AllowedSizes: []int{1, 4, 8}}
 	withRun(t, run, cfg, func(t *testing.T, b *batching.Batcher[int, int]) {
-		require.Equal(t, 8, b.Config().MaxSize)
+		require.Equal(t, 8, b.Stats().SizeLimit)
 		resps, err := b.DoAll(t.Context(), []int{0, 0, 0, 0, 0, 0, 0, 0, 3, 7})
 		require.NoError(t, err)
 		require.Equal(t, []int{0, 0, 0, 0, 0, 0, 0, 0, 3, 7}, resps)
