@@ -82,5 +82,8 @@ func (b *Breaker[Req, Resp]) ForceClosed() { b.c.force(StateForcedClosed, Reason
 // before are dropped.
 func (b *Breaker[Req, Resp]) Reset() { b.c.force(StateClosed, ReasonReset) }
 
+// Config returns the configuration, with the defaults filled in.
+func (b *Breaker[Req, Resp]) Config() Config { return b.c.cfg }
+
 // Stats returns the counters and gauges.
 func (b *Breaker[Req, Resp]) Stats() Stats { return b.c.snapshot() }

@@ -340,3 +340,21 @@ func TestDoDoesNotAllocate(t *testing.T) {
 	_, _ = g.Do(t.Context(), 1)
 	require.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = g.Do(t.Context(), 1) }))
 }
+
+// Config shows what is in force, and New takes it again.
+func TestConfigInForce(t *testing.T) {
+	for _, cfg := range []breaker.Config{{}, {WindowTime: time.Minute}, {SlowAfter: time.Second, Window: 8}} {
+		b, err := breaker.New(backend, cfg)
+		require.NoError(t, err)
+		require.Equal(t, breaker.DefaultOpenFor, b.Config().OpenFor)
+		again, err := breaker.New(backend, b.Config())
+		require.NoError(t, err)
+		require.Equal(t, b.Config(), again.Config())
+	}
+	g, err := breaker.NewGroup(keyOf, backend, breaker.Config{})
+	require.NoError(t, err)
+	require.Equal(t, breaker.DefaultMaxKeys, g.Config().MaxKeys)
+	again, err := breaker.NewGroup(keyOf, backend, g.Config())
+	require.NoError(t, err)
+	require.Equal(t, g.Config(), again.Config())
+}

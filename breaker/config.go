@@ -137,8 +137,10 @@ func (c Config) withDefaults(grouped bool) (Config, error) {
 	setDefault(&c.Probes, max(DefaultProbes, c.ProbeConcurrency))
 	setDefault(&c.ProbeRatio, DefaultProbeRatio)
 	setDefault(&c.ProbeLease, DefaultProbeLease)
-	setDefault(&c.MaxKeys, DefaultMaxKeys)
-	setDefault(&c.MaxOpenShare, DefaultMaxOpenShare)
+	if grouped {
+		setDefault(&c.MaxKeys, DefaultMaxKeys)
+		setDefault(&c.MaxOpenShare, DefaultMaxOpenShare)
+	}
 	switch {
 	case c.WindowTime == 0 && c.MinCalls > c.Window:
 		return c, fmt.Errorf("breaker: Config.MinCalls %d is more than Window %d: the rates could never open", c.MinCalls, c.Window)

@@ -168,6 +168,9 @@ type GroupStats struct {
 	Overflow uint64 // calls that went through the overflow breaker, rejected ones included
 }
 
+// Config returns the configuration, with the defaults filled in.
+func (g *Group[K, Req, Resp]) Config() Config { return g.members.cfg }
+
 // Stats returns the counters and gauges over all keys.
 func (g *Group[K, Req, Resp]) Stats() GroupStats {
 	members, evicted, past := g.members.list()

@@ -86,6 +86,9 @@ func (c *Cache[K, V]) Invalidate(ns Namespace) error { return c.c.invalidate(ns)
 // InvalidateAll removes everything, as Invalidate does.
 func (c *Cache[K, V]) InvalidateAll() { c.c.invalidateAll() }
 
+// Config returns the configuration, with the defaults filled in.
+func (c *Cache[K, V]) Config() Config { return c.c.cfg }
+
 // Stats returns the counters and gauges.
 func (c *Cache[K, V]) Stats() Stats { return c.c.snapshot() }
 

@@ -140,16 +140,16 @@ func (c Config) withDefaults(o options, bulk bool) (Config, error) {
 	if c.Size == 0 && c.MaxWeight == 0 {
 		c.Size = DefaultSize
 	}
-	if c.RetryAfter == 0 {
+	if c.RetryAfter == 0 && (refreshes || c.StaleIfError > 0) {
 		c.RetryAfter = DefaultRetryAfter
 	}
-	if c.MaxRefreshes == 0 {
+	if c.MaxRefreshes == 0 && refreshes {
 		c.MaxRefreshes = DefaultMaxRefreshes
 	}
-	if c.RefreshTimeout == 0 {
+	if c.RefreshTimeout == 0 && refreshes {
 		c.RefreshTimeout = DefaultRefreshTimeout
 	}
-	if c.BulkConcurrency == 0 {
+	if c.BulkConcurrency == 0 && bulk {
 		c.BulkConcurrency = DefaultBulkConcurrency
 	}
 	return c, nil

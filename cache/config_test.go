@@ -112,3 +112,18 @@ func TestLongestTimes(t *testing.T) {
 		want(t, c, 1, 1001)
 	})
 }
+
+// Config shows what is in force, and New takes it again.
+func TestConfigInForce(t *testing.T) {
+	for _, cfg := range []cache.Config{{}, {TTL: 1, StaleIfError: 1}, {TTL: 1, StaleWhileRevalidate: 1}} {
+		c, err := cache.New(double, cfg)
+		require.NoError(t, err)
+		require.Equal(t, cache.DefaultSize, c.Config().Size)
+		again, err := cache.New(double, c.Config())
+		require.NoError(t, err)
+		require.Equal(t, c.Config(), again.Config())
+	}
+	c, err := cache.NewKeyedBulk(func(i int) int { return i }, func(_ context.Context, reqs []int) ([]int, error) { return reqs, nil }, cache.Config{})
+	require.NoError(t, err)
+	require.Equal(t, cache.Config{Size: cache.DefaultSize, BulkConcurrency: cache.DefaultBulkConcurrency}, c.Config())
+}

@@ -70,6 +70,9 @@ func (c *Keyed[K, Req, V]) Invalidate(ns Namespace) error { return c.c.invalidat
 // InvalidateAll removes everything.
 func (c *Keyed[K, Req, V]) InvalidateAll() { c.c.invalidateAll() }
 
+// Config returns the configuration, with the defaults filled in.
+func (c *Keyed[K, Req, V]) Config() Config { return c.c.cfg }
+
 // Stats returns the counters and gauges.
 func (c *Keyed[K, Req, V]) Stats() Stats { return c.c.snapshot() }
 

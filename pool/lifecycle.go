@@ -22,6 +22,15 @@ func (p *Pool[Req, Resp]) Resize(size int) error {
 	return nil
 }
 
+// Config returns the configuration, with the defaults filled in and the Size that Resize has set last.
+func (p *Pool[Req, Resp]) Config() Config {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cfg := p.cfg
+	cfg.Size = p.size
+	return cfg
+}
+
 // Stats returns the counters and gauges.
 func (p *Pool[Req, Resp]) Stats() Stats {
 	p.mu.Lock()

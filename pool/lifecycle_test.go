@@ -107,3 +107,13 @@ func TestClose(t *testing.T) {
 		assert.ErrorIs(t, err, pool.ErrClosed)
 	})
 }
+
+func TestConfigInForce(t *testing.T) {
+	bubble(t, pool.Config{Size: 2}, func(t *testing.T, p *pool.Pool[int, int], _ *model) {
+		want := pool.Config{Size: 2, MaxQueue: pool.DefaultMaxQueue, ClassTurn: pool.DefaultClassTurn}
+		require.Equal(t, want, p.Config())
+		want.Size = 3
+		require.NoError(t, p.Resize(3))
+		require.Equal(t, want, p.Config())
+	})
+}

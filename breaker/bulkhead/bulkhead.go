@@ -76,5 +76,12 @@ func (b *Bulkhead[Req, Resp]) TryAcquire(cost int) (*Permit, error) {
 // released; callers that wait for more than the new capacity get ErrTooLarge.
 func (b *Bulkhead[Req, Resp]) Resize(capacity int) error { return b.c.resize(capacity) }
 
+// Config returns the configuration, with the defaults filled in and the Capacity that Resize has set last.
+func (b *Bulkhead[Req, Resp]) Config() Config {
+	cfg := b.c.cfg
+	cfg.Capacity = int(b.c.capacity.Load())
+	return cfg
+}
+
 // Stats returns the counters and gauges.
 func (b *Bulkhead[Req, Resp]) Stats() Stats { return b.c.snapshot() }

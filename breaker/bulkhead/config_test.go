@@ -71,3 +71,17 @@ func TestExtremeConfigIsUsable(t *testing.T) {
 		require.ErrorIs(t, err, bulkhead.ErrTooLarge)
 	}
 }
+
+// Config shows what is in force, and New takes it again.
+func TestConfigInForce(t *testing.T) {
+	for _, cfg := range []bulkhead.Config{{}, {MaxQueue: 3, NoOvertaking: true}} {
+		b, err := bulkhead.New(echo, cfg)
+		require.NoError(t, err)
+		require.Equal(t, bulkhead.DefaultCapacity, b.Config().Capacity)
+		require.NoError(t, b.Resize(3))
+		require.Equal(t, 3, b.Config().Capacity)
+		again, err := bulkhead.New(echo, b.Config())
+		require.NoError(t, err)
+		require.Equal(t, b.Config(), again.Config())
+	}
+}
