@@ -96,9 +96,9 @@ func mapping[In, Out any](ctx context.Context, in iter.Seq[In], fn Func[In, Out]
 	cfg, invalid := cfg.withDefaults()
 	switch {
 	case in == nil:
-		invalid = errors.New("pool: Map: nil input")
+		invalid = errors.New("pool: nil input")
 	case fn == nil:
-		invalid = errors.New("pool: Map: nil function")
+		invalid = errors.New("pool: nil function")
 	}
 	return func(yield func(Out, error) bool) {
 		err := invalid // of this range: several may go on at once

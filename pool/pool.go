@@ -2,7 +2,7 @@ package pool
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"sync"
 	"time"
 )
@@ -46,7 +46,7 @@ type Pool[Req, Resp any] struct {
 // cancelled when fn has returned, so work that outlives the call takes context.WithoutCancel of it.
 func New[Req, Resp any](fn Func[Req, Resp], cfg Config) (*Pool[Req, Resp], error) {
 	if fn == nil {
-		return nil, fmt.Errorf("pool: New: nil function")
+		return nil, errors.New("pool: nil function")
 	}
 	cfg, err := cfg.withDefaults()
 	if err != nil {

@@ -40,9 +40,9 @@ func MapReduce[In, Out any](
 	var none Out
 	switch {
 	case in == nil:
-		return none, errors.New("pool: MapReduce: nil input")
+		return none, errors.New("pool: nil input")
 	case fn == nil || combine == nil:
-		return none, errors.New("pool: MapReduce: nil function")
+		return none, errors.New("pool: nil function")
 	case cfg.Workers < 0:
 		return none, fmt.Errorf("pool: ReduceConfig.Workers is negative: %d", cfg.Workers)
 	case cfg.Chunk < 0:
@@ -94,7 +94,7 @@ func MapReduceKeyed[In any, K comparable, V any](
 	combine func(key K, left, right V) V, cfg ReduceConfig,
 ) (map[K]V, error) {
 	if fn == nil || combine == nil {
-		return nil, errors.New("pool: MapReduceKeyed: nil function")
+		return nil, errors.New("pool: nil function")
 	}
 	byKey := func(ctx context.Context, item In) (map[K]V, error) {
 		var (

@@ -19,7 +19,7 @@ type Bulkhead[Req, Resp any] struct {
 // New makes a Bulkhead around next.
 func New[Req, Resp any](next Func[Req, Resp], cfg Config, opts ...Option[Req]) (*Bulkhead[Req, Resp], error) {
 	if next == nil {
-		return nil, errors.New("bulkhead: nil next")
+		return nil, errors.New("bulkhead: nil function")
 	}
 	o, err := newOptions(opts)
 	if err != nil {

@@ -39,7 +39,7 @@ func TestNewRejects(t *testing.T) {
 		})
 	}
 	_, err := bulkhead.New[int, int](nil, bulkhead.Config{})
-	require.ErrorContains(t, err, "nil next")
+	require.ErrorContains(t, err, "bulkhead: nil function")
 	if math.MaxInt > math.MaxInt32 {
 		huge := math.MaxInt
 		_, err = bulkhead.New(echo, bulkhead.Config{Capacity: huge})
