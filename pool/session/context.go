@@ -71,10 +71,10 @@ func (c *callContext) merge() {
 	case c.over.Load():
 		c.cancel(nil)
 	case c.closing.Err() != nil:
-		c.cancel(ErrClosed)
+		c.cancel(nil) // not ErrClosed, which says that no work began
 	default:
 		cancel := c.cancel
-		c.stop = context.AfterFunc(c.closing, func() { cancel(ErrClosed) })
+		c.stop = context.AfterFunc(c.closing, func() { cancel(nil) })
 	}
 }
 

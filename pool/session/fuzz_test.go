@@ -309,7 +309,7 @@ func (m *fuzzModel) check(checked bool) {
 		case err == nil, errors.Is(err, errModel), errors.Is(err, session.ErrQueueFull), errors.Is(err, session.ErrGoexit):
 		case errors.Is(err, session.ErrOpen):
 		case errors.Is(err, errGone) && c.cancelled:
-		case errors.Is(err, session.ErrClosed) && m.draining:
+		case (errors.Is(err, session.ErrClosed) || err == context.Canceled) && m.draining: //nolint:errorlint // the cause itself
 		case err.Error() == "did not return":
 		default:
 			m.failf("call %d: %v", c.id, err)
