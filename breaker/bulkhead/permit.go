@@ -46,6 +46,14 @@ func (p *Permit) Release() {
 	}
 }
 
+// Cost is what the permit holds now: what was asked for, or what Settle has made of it; 0 after Release.
+func (p *Permit) Cost() int {
+	if p == nil {
+		return 0
+	}
+	return max(0, int(p.held.Load()))
+}
+
 // Settle changes what the permit holds, from now until Release, to the actual cost: for work that turns out lighter or heavier
 // than the estimate it was admitted with (a prompt's tokens plus those that the model has generated so far).
 //

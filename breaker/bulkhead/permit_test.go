@@ -17,6 +17,7 @@ func TestReleaseTenTimes(t *testing.T) {
 	p, err := b.Acquire(t.Context(), 2)
 	require.NoError(t, err)
 	p.Release()
+	require.Zero(t, p.Cost())
 	others := make([]*bulkhead.Permit, 3)
 	for i := range others {
 		others[i], err = b.Acquire(t.Context(), 1)
@@ -42,6 +43,7 @@ func TestNilPermit(t *testing.T) {
 	defer p.Release() // before the error is looked at
 	require.Error(t, err)
 	require.NoError(t, p.Settle(1))
+	require.Zero(t, p.Cost())
 	new(bulkhead.Permit).Release()
 	require.NoError(t, new(bulkhead.Permit).Settle(1))
 	require.Zero(t, b.Stats().InUse)
@@ -52,7 +54,9 @@ func TestSettleForLess(t *testing.T) {
 		p, err := b.Acquire(t.Context(), 10)
 		require.NoError(t, err)
 		waiter, another := async(t.Context(), b, 4), async(t.Context(), b, 4)
+		require.Equal(t, 10, p.Cost())
 		require.NoError(t, p.Settle(6))
+		require.Equal(t, 6, p.Cost())
 		holds(t, waiter) // at once
 		waits(t, another)
 		require.NoError(t, p.Settle(0))

@@ -21,7 +21,7 @@ type receipt struct {
 	from epochs
 }
 
-// Cost is what was reserved.
+// Cost is what was reserved; settling does not change it.
 func (p *Permit) Cost() int {
 	if p == nil {
 		return 0

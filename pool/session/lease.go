@@ -48,9 +48,9 @@ func (l *Lease[S]) Session() S { return l.session }
 func (l *Lease[S]) Context() context.Context { return l.call }
 
 // Release gives the session back. err says how it went: nil, or an error, of which Bad and WithBroken decide whether it is
-// the session's. Only the first call counts; it is safe for concurrent use.
+// the session's. Only the first call counts; it is safe for concurrent use, and does nothing on a nil Lease.
 func (l *Lease[S]) Release(err error) {
-	if l.released.Swap(true) {
+	if l == nil || l.released.Swap(true) {
 		return
 	}
 	l.call.end()

@@ -232,8 +232,9 @@ func TestLockThread(t *testing.T) {
 	for name, fault := range map[string]func(){"panic": func() { panic(errModel) }, "goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, session.Config{Min: 2, MaxOpening: 2, LockThread: true}, func(t *testing.T, p *pool, b *backend) {
-				_, err := p.Acquire(t.Context(), req{})
+				lease, err := p.Acquire(t.Context(), req{})
 				require.Equal(t, session.ErrLockThread, err)
+				lease.Release(nil) // does nothing on a nil Lease
 				answered(t, async(t.Context(), p, req{}))
 				require.Equal(t, errModel, (<-async(t.Context(), p, req{err: errModel})).err)
 				_, err = p.Do(t.Context(), req{do: func(context.Context, *sess) { fault() }})
