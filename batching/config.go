@@ -30,12 +30,11 @@ type Config struct {
 	// Default: Window().
 	Policy Policy
 
-	// MaxWait is the longest a request waits for company while a slot is free. A batch goes sooner when it
-	// is full. While all slots are busy requests wait for a slot, however long that takes, and all that wait go
-	// the moment one is free (or as many as the policy takes). A request with a deadline spends at most half of its time waiting for
-	// company. Default: 0, which is to dispatch at once when a slot is free; batches then form only while the model
-	// is busy, which is when they pay. The policy Deadline waits for company only if that pays, see there, and then no longer than MaxWait
-	// if that is set.
+	// MaxWait is the longest a request waits for company while a slot is free. A batch goes sooner when it is full, and a request
+	// with a deadline waits for company no longer than half of the time that it has. MaxWait does not bound the wait for a slot: while all are busy, requests
+	// wait, and go (as many as the policy takes) the moment one is free. Default: 0, which is to dispatch at once when a slot is
+	// free; batches then form only while the model is busy, which is when they pay. The policy Deadline waits for company only if
+	// that pays, see there, and then no longer than MaxWait if that is set.
 	MaxWait time.Duration
 
 	// Concurrency is the number of slots: batches that may run at the same time. Default: DefaultConcurrency.
@@ -59,7 +58,7 @@ type Config struct {
 	ClassTurn int
 
 	// AllowedSizes, ascending, are the only batch sizes that run is given: a smaller batch is filled up to the
-	// next of them with requests made by WithPad, whose results are thrown away. For models compiled for fixed shapes.
+	// next of them with requests made by WithPad, which it needs, and whose results are thrown away. For models compiled for fixed shapes.
 	// The largest must be at least MaxSize. Default: every size is allowed.
 	AllowedSizes []int
 

@@ -36,8 +36,8 @@
 //
 //   - It learns how long a batch takes, l(n) = a + b·n, from those that ran: least squares with exponential forgetting, n being the number of
 //     requests with their padding, or their weight if that fits better. A single slow batch is taken for an outlier; after three or so
-//     that are off in the same direction the line is scaled to the new speed at once. (After very slow ones that may be a while: hopeless requests are
-//     not run, but for one each slo that tries.) The quantiles of what the line does not explain are
+//     that are off in the same direction the line is scaled to the new speed at once. (If the model was so slow that no request has a prospect, one is
+//     run now and then all the same, to see whether it has recovered: three of these may take a while.) The quantiles of what the line does not explain are
 //     the safety margin: a request that makes a batch longer by b is worth it if it is in time with a probability of
 //     more than b·n/l(n), the share of the model's time that it takes from others. [Stats].Latency shows what was learnt.
 //   - For each batch it looks for the largest n such that n requests have their deadline no earlier than the end of a batch of n. More would make

@@ -52,7 +52,7 @@ func WithWeight[Req any](weight func(Req) int) Option[Req] {
 // WithPad makes the requests that fill a batch up to the next of Config.AllowedSizes. pad is given the batch's
 // last real request, so that it can make one of the same shape (returning like itself is often enough), and is called
 // once for each place to fill, on the goroutine that runs the batch; a panic in it is treated as one of run. The results of
-// padding are thrown away; its weight does not count.
+// padding are thrown away; its weight does not count. It needs Config.AllowedSizes.
 func WithPad[Req any](pad func(like Req) Req) Option[Req] {
 	return func(o *options[Req]) error {
 		if pad == nil {

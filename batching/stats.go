@@ -106,10 +106,10 @@ type Stats struct {
 // Latency is the time that a batch is expected to take: Fixed + PerUnit times the number of its requests (padding included) or, if
 // ByWeight, its weight. It is all zero before the first batch and with other policies than Deadline.
 type Latency struct {
-	Fixed    time.Duration
-	PerUnit  time.Duration
-	ByWeight bool
-	Margin   float64 // batches take up to that share longer, nine times out of ten
+	Fixed    time.Duration // a, of a + b·n
+	PerUnit  time.Duration // b
+	ByWeight bool          // n is the weight, not the number
+	Margin   float64       // batches take up to that share longer, nine times out of ten
 }
 
 // Goodput is the share of the requests that were answered in time, among all that came and are not waiting or running: 1 before the first.

@@ -49,7 +49,7 @@ type Config struct {
 	// DefaultMinCalls or Window, whichever is less.
 	MinCalls int
 
-	// Window makes the rates be those of the last Window completed calls, however long ago they were. Default:
+	// Window makes the rates be those of the last Window completed calls, however long ago they were. At most 1<<24. Default:
 	// DefaultWindow, if there is no WindowTime.
 	Window int
 
@@ -66,7 +66,7 @@ type Config struct {
 	MaxOpenFor time.Duration
 
 	// Jitter, in (0, 1], is the largest share of the open time that is taken off at random, so that processes whose breakers opened
-	// together do not probe together. Default: DefaultJitter.
+	// together do not probe together. Default: DefaultJitter; for none set a tiny one, such as 1e-9.
 	Jitter float64
 
 	// MaxRetryAfter bounds what a back-end can ask for by the Retry-After of an error (see RetryAfterer): it is
@@ -97,11 +97,11 @@ type Config struct {
 	// A breaker that would exceed it stays closed. NewGroup only. Default: DefaultMaxOpenShare, no bound.
 	MaxOpenShare float64
 
-	// OnStateChange, if not nil, is called after each change of state, outside of all locks, in the order of the changes and
-	// never by two goroutines at once (in a Group: for each breaker; a key's next one may report while the last changes of one that
-	// was evicted or removed are being delivered). It runs on the goroutine of a caller whose call or
-	// method made or noticed the change, or of one that is still delivering an earlier change: keep it short. It may call every method
-	// of the breaker. A panic in it is not recovered.
+	// OnStateChange, if not nil, is called after each change of state, outside of all locks. Those of one breaker come in their order and
+	// never two at once; those of different breakers of a Group may overlap, also when they are of the same key, of which one has
+	// been evicted or removed. It runs on the goroutine whose call of any method made or noticed the change, or on one that is still
+	// delivering an earlier change: keep it short. It may call every method. A panic in it goes on to the caller on whose goroutine
+	// it runs.
 	OnStateChange func(StateEvent)
 }
 

@@ -8,9 +8,9 @@ import (
 	"github.com/scalable-ai/patterns/internal/reject"
 )
 
-// ErrOpen, ErrGroupFull and ErrBadKey all mean "rejected before any work began": the breaker whose error it is has not called its next,
+// The errors that mean "rejected before any work began" are ErrOpen and ErrBadKey: the breaker whose error it is has not called its next,
 // so the request may be sent elsewhere or again. But if there are more breakers inside of this one's next, ErrOpen may be theirs, and
-// what lies between has run: OpenError.Name tells them apart.
+// what lies between has run: OpenError.Name tells them apart. ErrGroupFull is no outcome of a call. All can be tested with errors.Is.
 var (
 	// ErrOpen is what errors.Is finds in every rejection: the breaker is open, forced open, or half-open with all its probes
 	// under way. The error itself is an [*OpenError], which knows more.

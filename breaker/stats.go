@@ -34,7 +34,7 @@ func (c *Counters) add(o Counters) {
 // different moments.
 type Stats struct {
 	Counters
-	State      State
+	State      State         // as of now
 	RetryAfter time.Duration // StateOpen: what is left of the open time; otherwise 0
 	Probing    int           // StateHalfOpen: probes under way
 

@@ -53,7 +53,7 @@ func newCache[K comparable, V any](cb callbacks[K, K, V], cfg Config, opts []Opt
 // at a time. When ctx ends while it waits, Do returns context.Cause(ctx) at once, and the load goes on for the others. An answer from the cache is
 // returned even if ctx has ended already; nothing is loaded then.
 //
-// The errors are those of the load function, unchanged and the same for all who waited, *PanicError, ErrGoexit and ErrResultCount, and those
+// The errors are those of the load function, unchanged and the same for all who waited (a value that comes with an error is dropped), *PanicError, ErrGoexit and ErrResultCount, and those
 // that mean that no work began: ErrClosed, ErrReentrant, ErrBadKey. A Do that waits when Close is called gets ErrClosed too.
 func (c *Cache[K, V]) Do(ctx context.Context, key K) (V, error) { return c.c.do(ctx, key, key) }
 
@@ -92,12 +92,14 @@ func (c *Cache[K, V]) Config() Config { return c.c.cfg }
 // Stats returns the counters and gauges.
 func (c *Cache[K, V]) Stats() Stats { return c.c.snapshot() }
 
-// Shutdown rejects new loads with ErrClosed and waits until those under way are over, or returns context.Cause(ctx) when ctx ends
-// first; the rest go on then. What is in the cache is served even afterwards.
+// Shutdown rejects new loads with ErrClosed and waits until those under way are over. When ctx ends first it returns context.Cause(ctx) and
+// the rest goes on: call Close to stop it. What is in the cache is served even afterwards, and what needs no load goes on to work, Set too. It may
+// be called several times. It must not be called from the load function or OnLoad, which it would wait for.
 func (c *Cache[K, V]) Shutdown(ctx context.Context) error { return c.c.shutdown(ctx) }
 
 // Close rejects new loads with ErrClosed, cancels those under way, returns ErrClosed to those who wait for them, and waits until the
-// load functions have returned. What is in the cache is served even afterwards. It always returns nil, and may be called more than once.
+// load functions have returned. What is in the cache is served even afterwards. It always returns nil. It may be called several times, also
+// during Shutdown. It must not be called from the load function or OnLoad, which it would wait for.
 func (c *Cache[K, V]) Close() error { return c.c.close() }
 
 var errNoNamespaces = errors.New("cache: Invalidate needs WithNamespace")

@@ -38,14 +38,15 @@ type Config struct {
 	TTL time.Duration
 
 	// Jitter shortens every lifetime by a random share, up to this one, so that entries that were loaded together do not expire
-	// together. From 0 to 1; 0.1 is usual. Default: 0.
+	// together. From 0 to 1; 0.1 is usual. It needs a TTL, a NegativeTTL or WithTTL. Default: 0.
 	Jitter float64
 
-	// NegativeTTL is how long an error is remembered that is an answer, see WithNegative. Neither is of use without the other.
+	// NegativeTTL is how long an error is remembered that is an answer, see WithNegative. Each needs the other. Default: 0, no error is
+	// remembered.
 	NegativeTTL time.Duration
 
 	// RefreshAhead is the last part of a lifetime, in which the value is fresh and a request for it starts a refresh in
-	// the background. It must be less than TTL less Jitter; what gets a shorter lifetime by WithTTL is not refreshed ahead.
+	// the background. It, StaleWhileRevalidate and StaleIfError need a TTL or WithTTL. It must be less than TTL less Jitter; what gets a shorter lifetime by WithTTL is not refreshed ahead.
 	// Default: 0, no refresh ahead.
 	RefreshAhead time.Duration
 
@@ -59,15 +60,16 @@ type Config struct {
 	StaleIfError time.Duration
 
 	// RetryAfter is the time after a failed refresh or load in which no other is tried for that key, as long as there is an old value that
-	// may be served. Default: DefaultRetryAfter.
+	// may be served. It needs one of the three above. Default: DefaultRetryAfter.
 	RetryAfter time.Duration
 
 	// MaxRefreshes bounds the refreshes that are under way at one time, so that they cannot crowd out the loads that callers
 	// wait for. A request that finds no room is served the old value all the same, and a later one starts the
-	// refresh. Default: DefaultMaxRefreshes.
+	// refresh. It needs RefreshAhead or StaleWhileRevalidate. Default: DefaultMaxRefreshes.
 	MaxRefreshes int
 
-	// RefreshTimeout ends the context of a refresh, for which nobody waits who could give up. Default: DefaultRefreshTimeout.
+	// RefreshTimeout ends the context of a refresh, for which nobody waits who could give up. It needs what MaxRefreshes needs.
+	// Default: DefaultRefreshTimeout.
 	RefreshTimeout time.Duration
 
 	// LoadTimeout ends the context of a load, whatever those who wait for it would allow. Default: none.
@@ -77,11 +79,11 @@ type Config struct {
 	// Default: its context is cancelled.
 	FinishLoads bool
 
-	// MaxBulk is the largest number of keys in a call of the bulk loader. Default: no bound.
+	// MaxBulk is the largest number of keys in a call of the bulk loader. NewBulk and NewKeyedBulk only. Default: no bound.
 	MaxBulk int
 
 	// BulkConcurrency is how many calls of the bulk loader may run at a time. While they run, the keys that are missed gather for the next.
-	// Default: DefaultBulkConcurrency.
+	// NewBulk and NewKeyedBulk only. Default: DefaultBulkConcurrency.
 	BulkConcurrency int
 
 	// OnLoad, if not nil, is called after each call of the load function, when those who waited have their answers, on the

@@ -6,8 +6,8 @@ import (
 )
 
 // Keyed is a Cache for requests that are not keys themselves: a tensor, an image, a prompt with its parameters. A function makes the
-// key of a request, usually a hash; two requests with the same key get the same answer, see WithEqual. The methods without a comment
-// here are those of Cache. All are safe for concurrent use.
+// key of a request, usually a hash; two requests with the same key get the same answer, see WithEqual. All methods are safe for
+// concurrent use.
 type Keyed[K comparable, Req, V any] struct {
 	c   core[K, Req, V]
 	key func(Req) K

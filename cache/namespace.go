@@ -9,8 +9,8 @@ import (
 // Namespace names a part of the cache that is invalidated as one: a version of a model, usually. The zero value is a namespace too.
 // Two versions of a model have different namespaces, so that both can be cached side by side while one replaces the other.
 type Namespace struct {
-	Model   string
-	Version string
+	Model   string // any text; may be empty
+	Version string // likewise
 }
 
 // String returns model@version.

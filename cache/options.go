@@ -63,7 +63,7 @@ func WithTTL[K comparable, V any](ttl func(key K, value V) time.Duration) Option
 }
 
 // WithWeight gives entries a weight in the unit of Config.MaxWeight: bytes, usually. 0 counts as 1. What gets a negative weight, or more
-// than MaxWeight or than 4 GiB, is not stored. It is called like the function of WithTTL.
+// than MaxWeight or than 4 GiB, is not stored. It needs Config.MaxWeight. It is called like the function of WithTTL.
 func WithWeight[K comparable, V any](weight func(key K, value V) int) Option {
 	return option("WithWeight", weight == nil, func(o *options) { o.weight = weight })
 }

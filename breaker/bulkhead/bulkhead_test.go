@@ -324,7 +324,7 @@ func TestPanicInOnReject(t *testing.T) {
 
 func TestReasonString(t *testing.T) {
 	require.Equal(t, "full", bulkhead.ReasonFull.String())
-	require.Equal(t, "bad-request", bulkhead.ReasonBadRequest.String())
+	require.Equal(t, "bad request", bulkhead.ReasonBadRequest.String())
 	require.Equal(t, "Reason(99)", bulkhead.Reason(99).String())
 	odd := &bulkhead.RejectedError{Reason: 99}
 	require.EqualError(t, odd, "bulkhead: rejected: Reason(99)")

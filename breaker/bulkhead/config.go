@@ -35,7 +35,7 @@ type Config struct {
 
 	// ServiceTime is the least time that a call needs once it is admitted. A caller that would have to wait is
 	// rejected with ErrDeadline if its deadline leaves less than the expected wait and ServiceTime, and leaves the queue
-	// when no more than ServiceTime is left. Default: 0.
+	// when no more than ServiceTime is left. It needs a MaxQueue. Default: 0.
 	ServiceTime time.Duration
 
 	// NoEstimate turns off rejection by the expected wait: callers then wait until MaxWait or the end of their
@@ -57,7 +57,8 @@ type Config struct {
 	Ageing time.Duration
 
 	// OnReject, if not nil, is called for each call that is rejected, on the goroutine of the caller that is
-	// rejected, before it gets the error. It may use the bulkhead. A caller whose context ends is not rejected.
+	// rejected, before it gets the error, outside of locks. Calls may overlap. It may call every method. A panic in it goes to the
+	// caller. A caller whose context ends is not rejected.
 	OnReject func(RejectEvent)
 }
 

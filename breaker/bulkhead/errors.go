@@ -56,7 +56,7 @@ const (
 )
 
 var (
-	reasonNames  = [reasons]string{"full", "evicted", "deadline", "max-wait", "too-large", "bad-request"}
+	reasonNames  = [reasons]string{"full", "evicted", "deadline", "max wait", "too large", "bad request"}
 	reasonErrors = [reasons]error{ErrFull, ErrEvicted, ErrDeadline, ErrMaxWait, ErrTooLarge, ErrBadRequest}
 )
 
@@ -71,7 +71,7 @@ func (r Reason) String() string {
 // RejectedError is what a caller gets that is turned away because the bulkhead is busy. It wraps the sentinel of its Reason,
 // and errors.Is(err, ErrRejected) holds.
 type RejectedError struct {
-	Reason Reason
+	Reason Reason        // why; never ReasonTooLarge or ReasonBadRequest
 	Cost   int           // what the caller asked for
 	Waited time.Duration // how long it had waited
 

@@ -13,8 +13,8 @@ func (r Rejections) Sum() uint64 {
 }
 
 // Stats are counters since New and gauges of now. Most calls that come and go without waiting take no lock, so while they do the
-// numbers are not all of the very same moment; the books balance when nothing moves. A call whose context had
-// ended when it came is not counted.
+// numbers are not all of the very same moment; the books balance when nothing moves: every call is in Admitted, Rejected,
+// Cancelled, Expired or Queued. A call whose context had ended when it came is not counted.
 type Stats struct {
 	Admitted  uint64     // calls that were let in
 	Waited    uint64     // calls that had to wait and have ended their wait: let in, rejected or gone
@@ -25,7 +25,7 @@ type Stats struct {
 
 	QueueWait time.Duration // sum over Waited of the time in the queue
 
-	Capacity   int
+	Capacity   int   // cost that may be held, as Config or Resize has set it
 	InUse      int64 // the cost held; above Capacity after Resize has lowered it, or Settle has raised what a permit holds
 	Queued     int   // callers in the queue
 	QueuedCost int64 // and their cost
@@ -45,8 +45,8 @@ func (s Stats) MeanQueueWait() time.Duration {
 
 // RejectEvent describes a call that was rejected, for [Config].OnReject.
 type RejectEvent struct {
-	Reason       Reason
-	Cost         int
+	Reason       Reason        // why
+	Cost         int           // what was asked for
 	Priority     int           // see WithPriority
 	Waited       time.Duration // in the queue
 	ExpectedWait time.Duration // as in RejectedError; 0 if the reason is TooLarge or BadRequest

@@ -37,7 +37,7 @@ const maxFillTime = 100 * 365 * 24 * time.Hour
 // Events, but ten times the Events if Per is 10 ms. With NoWait, and with TryAcquire while nobody waits, there is nothing to catch up with.
 //
 // The zero Limit is no limit. A Limit that has only Per lets nothing through (a tenant whose quota is 0). One that has only Burst is a
-// budget: it is never refilled, and gets back only what is refunded.
+// budget: it is never refilled, and gets back only what is refunded. A limit that would take more than a hundred years to fill is an error from New.
 type Limit struct {
 	// Events is how many are let through in each Per: requests, or units of cost.
 	Events int
@@ -134,7 +134,7 @@ type Config struct {
 	MaxWait time.Duration
 
 	// MaxQueue is the number of requests that may wait at the same time; more fail at once with a *LimitedError.
-	// For none see NoWait. Default: DefaultMaxQueue.
+	// At most 1<<20; for none see NoWait. Default: DefaultMaxQueue.
 	MaxQueue int
 
 	// OnReject, if not nil, is called for each request that is rejected, with all that Stats.Rejected counts, on the caller's goroutine and
@@ -200,10 +200,10 @@ type KeyedConfig struct {
 	// to remember: its buckets are full, nobody waits in it and it is not paused. If there is none the new
 	// key's requests fail with a *LimitedError: a key that is over its limits cannot reset them by the arrival of others.
 	//
-	// More are kept when the actual cost of requests (see WithActual and Permit.Settle) is more than was reserved, and their keys have made
-	// room for others meanwhile: such a key comes back, because a debt is not forgotten, even if there is none that can go. So what bounds the number
-	// of keys is MaxKeys and the number of requests that are not settled yet, together. What is above MaxKeys goes, as soon as it is full, when the next key
-	// comes. Default: DefaultMaxKeys.
+	// There may be more for a while. A key can have made room for another while a request of it ran, and that request can turn out to have cost more than
+	// was reserved (see WithActual and Permit.Settle). That is a debt, and debts are not forgotten, so the key comes back. The number of keys is therefore
+	// bounded by MaxKeys and the number of requests not settled yet, together. When the next key comes, those above MaxKeys go that have nothing to
+	// remember. Default: DefaultMaxKeys.
 	MaxKeys int
 }
 

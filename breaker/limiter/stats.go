@@ -43,11 +43,11 @@ type Stats struct {
 	Expired   uint64     // the caller's deadline passed while the request waited
 	Returned  uint64     // those of Admitted that were given back because no work was done
 
-	ReservedCost uint64 // cost of Admitted, when they were let through
-	RefundedCost uint64 // what of it was given back
-	ExtraCost    uint64 // what was taken later, because the actual cost was more
-	ForgivenCost uint64 // what would have been taken but for MaxDebt
-	QueueWait    time.Duration
+	ReservedCost uint64        // cost of Admitted, when they were let through
+	RefundedCost uint64        // what of it was given back
+	ExtraCost    uint64        // what was taken later, because the actual cost was more
+	ForgivenCost uint64        // what would have been taken but for MaxDebt
+	QueueWait    time.Duration // sum over Waited of the time in the queue
 
 	Queued     int   // requests that wait now
 	QueuedCost int64 // and their cost, of each up to 2*MaxEvents

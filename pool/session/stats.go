@@ -70,12 +70,12 @@ type Drops struct {
 // Accepted = Answered + Failed + Abandoned + Running + Queued + Blocked + Drops.Cancelled + Drops.Expired +
 // Drops.Closed + Drops.Unopened.
 type Stats struct {
-	Accepted  uint64 // requests that were let in
-	Answered  uint64 // requests that got a result; leases released with nil
-	Failed    uint64 // requests that got an error of fn, or a panic; leases released with an error
-	Abandoned uint64 // with Config.LockThread: requests whose caller went away while they ran
-	Drops     Drops  // requests that no session has seen
-	QueueWait time.Duration
+	Accepted  uint64        // requests that were let in
+	Answered  uint64        // requests that got a result; leases released with nil
+	Failed    uint64        // requests that got an error of fn, or a panic; leases released with an error
+	Abandoned uint64        // with Config.LockThread: requests whose caller went away while they ran
+	Drops     Drops         // requests that no session has seen
+	QueueWait time.Duration // sum of the time from Do to a session, over the requests that got one
 
 	AffinityHits   uint64 // requests that went to the session that had their key last
 	AffinityMisses uint64 // requests that did not, because that session was busy or had been closed
@@ -126,8 +126,8 @@ type OpenEvent struct {
 
 // CloseEvent describes a session that was closed, for [Config].OnClose.
 type CloseEvent struct {
-	Slot, Device int
-	Reason       Reason
+	Slot, Device int           // as in OpenEvent
+	Reason       Reason        // why it was given up
 	Err          error         // the fault, with ReasonBad, ReasonPanic and ReasonCheck
 	Uses         int64         // requests that it had
 	Age          time.Duration // from when it was open to when it was given up
