@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/scalable-ai/patterns/pool"
 )
@@ -50,6 +51,33 @@ func ExamplePool_Do_nested() {
 
 	fmt.Println(p.Do(context.Background(), 10))
 	// Output: 3628800 <nil>
+}
+
+// To wait no longer is one thing, to have the request ended another.
+func ExampleFuture() {
+	think := func(ctx context.Context, question string) (int, error) {
+		<-ctx.Done() // for ever
+		return 0, context.Cause(ctx)
+	}
+	p, err := pool.New(think, pool.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer p.Close()
+
+	answer := p.Go(context.Background(), "the question")
+	impatient, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	_, err = answer.Wait(impatient)
+	fmt.Println(err)
+
+	answer.Cancel()
+	_, err = answer.Wait(context.Background())
+	fmt.Println(err)
+	// Output:
+	// context deadline exceeded
+	// context canceled
 }
 
 // Results come in the order of the input; leaving the loop stops the work.
