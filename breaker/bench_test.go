@@ -45,12 +45,12 @@ func BenchmarkDo(b *testing.B) {
 	run("breaker-slow", breaker.Config{SlowAfter: time.Second}, echo)
 	run("breaker-time", breaker.Config{WindowTime: 10 * time.Second}, echo)
 	run("breaker-time-slow", breaker.Config{WindowTime: 10 * time.Second, SlowAfter: time.Second}, echo)
-	b.Run("group", func(b *testing.B) {
-		group, err := breaker.NewGroup(func(req int) int { return req % 16 }, echo, breaker.Config{})
+	b.Run("keyed", func(b *testing.B) {
+		keyed, err := breaker.NewKeyed(func(req int) int { return req % 16 }, echo, breaker.Config{})
 		if err != nil {
 			b.Fatal(err)
 		}
-		callers(b, group.Do)
+		callers(b, keyed.Do)
 	})
 	b.Run("gobreaker", func(b *testing.B) {
 		gb := gobreaker.NewCircuitBreaker[int](gobreaker.Settings{})
@@ -94,22 +94,22 @@ func BenchmarkRejected(b *testing.B) {
 	})
 }
 
-// BenchmarkGroupAllOpen is what a call costs in an outage, when no breaker can be evicted: for a key that has one, and for a new key,
+// BenchmarkKeyedAllOpen is what a call costs in an outage, when no breaker can be evicted: for a key that has one, and for a new key,
 // which looks for room in vain.
-func BenchmarkGroupAllOpen(b *testing.B) {
+func BenchmarkKeyedAllOpen(b *testing.B) {
 	errDown := errors.New("down")
-	group, err := breaker.NewGroup(func(key int) int { return key }, func(context.Context, int) (int, error) { return 0, errDown },
+	keyed, err := breaker.NewKeyed(func(key int) int { return key }, func(context.Context, int) (int, error) { return 0, errDown },
 		breaker.Config{Window: 1, OpenFor: time.Hour})
 	if err != nil {
 		b.Fatal(err)
 	}
 	for key := range breaker.DefaultMaxKeys {
-		_, _ = group.Do(context.Background(), key)
+		_, _ = keyed.Do(context.Background(), key)
 	}
 	for name, key := range map[string]int{"kept": 5, "new": breaker.DefaultMaxKeys} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				_, _ = group.Do(context.Background(), key)
+				_, _ = keyed.Do(context.Background(), key)
 			}
 		})
 	}

@@ -269,7 +269,7 @@ func TestConfig(t *testing.T) {
 		"exclude each other":    {Window: 1, WindowTime: 10},
 		"use WindowTime":        {Window: 1 << 30},
 		"is more than Window":   {Window: 10, MinCalls: 11},
-		"need NewGroup":         {MaxKeys: 1},
+		"need NewKeyed":         {MaxKeys: 1},
 		"and MaxOpenShare need": {MaxOpenShare: 0.5},
 	} {
 		_, err := breaker.New(backend, cfg)
@@ -335,7 +335,7 @@ func TestDoDoesNotAllocate(t *testing.T) {
 		b.ForceOpen()
 		require.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = b.Do(ctx, 1) }))
 	}
-	g, err := breaker.NewGroup(func(req int) int { return req }, echo, breaker.Config{})
+	g, err := breaker.NewKeyed(func(req int) int { return req }, echo, breaker.Config{})
 	require.NoError(t, err)
 	_, _ = g.Do(t.Context(), 1)
 	require.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = g.Do(t.Context(), 1) }))
@@ -351,10 +351,10 @@ func TestConfigInForce(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, b.Config(), again.Config())
 	}
-	g, err := breaker.NewGroup(keyOf, backend, breaker.Config{})
+	g, err := breaker.NewKeyed(keyOf, backend, breaker.Config{})
 	require.NoError(t, err)
 	require.Equal(t, breaker.DefaultMaxKeys, g.Config().MaxKeys)
-	again, err := breaker.NewGroup(keyOf, backend, g.Config())
+	again, err := breaker.NewKeyed(keyOf, backend, g.Config())
 	require.NoError(t, err)
 	require.Equal(t, g.Config(), again.Config())
 }

@@ -27,7 +27,7 @@ const maxWindow = 1 << 24 // calls: 4 MiB
 
 // Config says when a breaker opens, for how long, and what closes it again. The zero value is usable: the breaker opens when
 // half of the last 100 calls have failed (or of fewer, from 20 on), and probes after five seconds. A negative, contradictory or
-// otherwise senseless value is an error from New and NewGroup.
+// otherwise senseless value is an error from New and NewKeyed.
 type Config struct {
 	// Name says in errors and state changes which breaker it is. Default: none.
 	Name string
@@ -90,23 +90,23 @@ type Config struct {
 	// call that is still of use. A stream that had its first token in time counts as a success then. Default: DefaultProbeLease.
 	ProbeLease time.Duration
 
-	// MaxKeys bounds the number of breakers in a Group. NewGroup only. Default: DefaultMaxKeys.
+	// MaxKeys bounds the number of breakers in a Keyed. NewKeyed only. Default: DefaultMaxKeys.
 	MaxKeys int
 
-	// MaxOpenShare, in (0, 1], is the largest share of a Group's breakers that may be open or half-open at once; one always may.
-	// A breaker that would exceed it stays closed. NewGroup only. Default: DefaultMaxOpenShare, no bound.
+	// MaxOpenShare, in (0, 1], is the largest share of a Keyed's breakers that may be open or half-open at once; one always may.
+	// A breaker that would exceed it stays closed. NewKeyed only. Default: DefaultMaxOpenShare, no bound.
 	MaxOpenShare float64
 
 	// OnStateChange, if not nil, is called after each change of state, outside of all locks. Those of one breaker come in their order and
-	// never two at once; those of different breakers of a Group may overlap, also when they are of the same key, of which one has
+	// never two at once; those of different breakers of a Keyed may overlap, also when they are of the same key, of which one has
 	// been evicted or removed. It runs on the goroutine whose call of any method made or noticed the change, or on one that is still
 	// delivering an earlier change: keep it short. It may call every method. A panic in it goes on to the caller on whose goroutine
 	// it runs.
 	OnStateChange func(StateEvent)
 }
 
-// withDefaults checks c and fills in the defaults. grouped says whether it is for a Group.
-func (c Config) withDefaults(grouped bool) (Config, error) {
+// withDefaults checks c and fills in the defaults. keyed says whether it is for a Keyed.
+func (c Config) withDefaults(keyed bool) (Config, error) {
 	if err := c.check(); err != nil {
 		return c, err
 	}
@@ -117,8 +117,8 @@ func (c Config) withDefaults(grouped bool) (Config, error) {
 		return c, fmt.Errorf("breaker: Config.Window and WindowTime exclude each other")
 	case c.Window > maxWindow:
 		return c, fmt.Errorf("breaker: Config.Window %d is more than %d; use WindowTime", c.Window, maxWindow)
-	case !grouped && (c.MaxKeys > 0 || c.MaxOpenShare > 0):
-		return c, fmt.Errorf("breaker: Config.MaxKeys and MaxOpenShare need NewGroup")
+	case !keyed && (c.MaxKeys > 0 || c.MaxOpenShare > 0):
+		return c, fmt.Errorf("breaker: Config.MaxKeys and MaxOpenShare need NewKeyed")
 	}
 	if c.SlowAfter > 0 {
 		setDefault(&c.SlowRate, DefaultSlowRate)
@@ -137,7 +137,7 @@ func (c Config) withDefaults(grouped bool) (Config, error) {
 	setDefault(&c.Probes, max(DefaultProbes, c.ProbeConcurrency))
 	setDefault(&c.ProbeRatio, DefaultProbeRatio)
 	setDefault(&c.ProbeLease, DefaultProbeLease)
-	if grouped {
+	if keyed {
 		setDefault(&c.MaxKeys, DefaultMaxKeys)
 		setDefault(&c.MaxOpenShare, DefaultMaxOpenShare)
 	}

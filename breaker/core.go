@@ -16,9 +16,9 @@ import (
 // happens under mu, as does everything while the breaker is not closed.
 type core struct {
 	cfg    Config
-	key    any     // in a Group
-	quota  *quota  // in a Group with a bound on the share of open breakers
-	strays *strays // in a Group
+	key    any     // in a Keyed
+	quota  *quota  // in a Keyed with a bound on the share of open breakers
+	strays *strays // in a Keyed
 	base   time.Time
 	closed atomic.Pointer[era]       // nil while the breaker is not closed
 	refuse atomic.Pointer[OpenError] // how calls are rejected without mu; nil if they cannot be
@@ -40,7 +40,7 @@ type core struct {
 	refused    uint64 // by quota
 	events     []StateEvent
 	delivering bool
-	removed    bool // from its Group: closed, but without an era
+	removed    bool // from its Keyed: closed, but without an era
 }
 
 // era is a time in which the breaker is closed. It ends when the breaker opens, or is reset or forced.
@@ -211,7 +211,7 @@ func (c *core) hold(d time.Duration) {
 	c.notBefore = max(c.notBefore, after(c.now(), min(d, c.cfg.MaxRetryAfter)))
 }
 
-// trip ends the era and opens the breaker, if the group's bound lets it.
+// trip ends the era and opens the breaker, if the Keyed's bound lets it.
 func (c *core) trip(reason Reason, t tally, throttled time.Duration) {
 	if throttled > 0 {
 		c.hold(throttled) // also if it stays closed for now

@@ -8,7 +8,7 @@
 //		... // guard has not called the back-end
 //	}
 //
-// [Breaker] is for one back-end, [Group] for many: one breaker for each replica, model or tenant, made when it is first needed.
+// [Breaker] is for one back-end, [Keyed] for many: one breaker for each replica, model or tenant, made when it is first needed.
 //
 // # States
 //
@@ -55,8 +55,8 @@
 // split over cache lines so that processors do not wait for each other, and reads the clock only if SlowAfter (twice) or
 // WindowTime (once) needs it. Failed and slow calls take a mutex. So do successes while the window holds a failed or slow call and fewer
 // than MinCalls, because each may be the one that opens the breaker; and with WindowTime, of those of a step in time, the first and
-// what ends at the same time. A rejection in the open time allocates nothing and takes no lock. In a Group, a call for a key that
-// has no breaker yet takes the group's mutex. go test -bench . shows all of it beside gobreaker.
+// what ends at the same time. A rejection in the open time allocates nothing and takes no lock. In a Keyed, a call for a key that
+// has no breaker yet takes the one mutex of the Keyed. go test -bench . shows all of it beside gobreaker.
 //
 // # Sources
 //

@@ -10,17 +10,17 @@ import (
 
 // The errors that mean "rejected before any work began" are ErrOpen and ErrBadKey: the breaker whose error it is has not called its next,
 // so the request may be sent elsewhere or again. But if there are more breakers inside of this one's next, ErrOpen may be theirs, and
-// what lies between has run: OpenError.Name tells them apart. ErrGroupFull is no outcome of a call. All can be tested with errors.Is.
+// what lies between has run: OpenError.Name tells them apart. ErrTooManyKeys is no outcome of a call. All can be tested with errors.Is.
 var (
 	// ErrOpen is what errors.Is finds in every rejection: the breaker is open, forced open, or half-open with all its probes
 	// under way. The error itself is an [*OpenError], which knows more.
 	ErrOpen = reject.New("breaker: open")
 
-	// ErrGroupFull is returned by Group.ForceOpen and Group.ForceClosed for a new key when the group has Config.MaxKeys breakers and none
-	// of them can be evicted. Calls are not rejected for this reason, see [Group].
-	ErrGroupFull = errors.New("breaker: group full")
+	// ErrTooManyKeys is returned by Keyed.ForceOpen and Keyed.ForceClosed for a new key when there are Config.MaxKeys breakers and none
+	// of them can be evicted. Calls are not rejected for this reason, see [Keyed].
+	ErrTooManyKeys = errors.New("breaker: too many keys")
 
-	// ErrBadKey is returned by a Group for a key that is not equal to itself (a NaN) or cannot be compared.
+	// ErrBadKey is returned by a Keyed for a key that is not equal to itself (a NaN) or cannot be compared.
 	ErrBadKey = reject.New("breaker: bad key")
 )
 
@@ -46,7 +46,7 @@ type Rejecter interface {
 // one open period get the same one: do not change it.
 type OpenError struct {
 	Name  string // Config.Name
-	Key   any    // the key of the breaker in its Group, nil otherwise
+	Key   any    // the key of the breaker in its Keyed, nil otherwise
 	State State  // StateOpen; StateHalfOpen, if the probes under way are all that may run; or StateForcedOpen
 
 	keyed bool

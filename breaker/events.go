@@ -37,7 +37,7 @@ const (
 	ReasonProbes                    // half-open to closed or open: what the probes showed
 	ReasonForced                    // ForceOpen or ForceClosed
 	ReasonReset                     // Reset
-	ReasonEvicted                   // to closed: nobody had asked for it for long and its room or place was needed, or Remove (Group only)
+	ReasonEvicted                   // to closed: nobody had asked for it for long and its room or place was needed, or Remove (Keyed only)
 )
 
 var reasonNames = [...]string{"failure rate", "slow rate", "throttled", "open time over", "probes", "forced", "reset", "evicted"}
@@ -55,7 +55,7 @@ func nameOf[T ~uint8](names []string, v T, kind string) string {
 // StateEvent describes a change of state, for [Config].OnStateChange.
 type StateEvent struct {
 	Name     string        // Config.Name
-	Key      any           // the breaker's key (Group only)
+	Key      any           // the breaker's key (Keyed only)
 	From, To State         // never the same
 	Reason   Reason        // why
 	OpenFor  time.Duration // To StateOpen: for how long

@@ -40,7 +40,7 @@ func Example() {
 }
 
 // Each replica has a breaker of its own, but at most half of them may be cut off.
-func ExampleNewGroup() {
+func ExampleNewKeyed() {
 	type request struct{ replica, text string }
 	predict := func(_ context.Context, r request) (int, error) {
 		if r.replica == "gpu-1" {
@@ -48,7 +48,7 @@ func ExampleNewGroup() {
 		}
 		return len(r.text), nil
 	}
-	guard, err := breaker.NewGroup(func(r request) string { return r.replica }, predict,
+	guard, err := breaker.NewKeyed(func(r request) string { return r.replica }, predict,
 		breaker.Config{MinCalls: 5, MaxOpenShare: 0.5})
 	if err != nil {
 		fmt.Println(err)

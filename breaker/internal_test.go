@@ -81,10 +81,10 @@ func TestSuccessLooksAgain(t *testing.T) {
 }
 
 // A call or a method that has found its key's breaker just before Remove goes on with it.
-func TestGroupRemoveComesBetween(t *testing.T) {
+func TestKeyedRemoveComesBetween(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		errDown := errors.New("back-end: down")
-		g, err := NewGroup(func(key int) int { return key }, func(context.Context, int) (int, error) { return 0, errDown }, Config{MinCalls: 1})
+		g, err := NewKeyed(func(key int) int { return key }, func(context.Context, int) (int, error) { return 0, errDown }, Config{MinCalls: 1})
 		require.NoError(t, err)
 		for _, open := range []bool{false, true} {
 			m, err := g.member(1)

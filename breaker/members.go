@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 )
 
-// member is a key's breaker in a Group.
+// member is a key's breaker in a Keyed.
 type member[K comparable] struct {
 	key  K
 	c    *core
@@ -100,10 +100,10 @@ func init() { overEra.calls.seal() }
 // each call for a new key looks in vain.
 const evictLook = 32
 
-// strays are the counters that can go on after a breaker has been evicted, summed over all breakers of a Group.
+// strays are the counters that can go on after a breaker has been evicted, summed over all breakers of a Keyed.
 type strays struct{ late, neutral atomic.Uint64 }
 
-// table holds the members of a Group. Readers use a copy of the map, without a lock; it is made anew when it has missed as often as
+// table holds the members of a Keyed. Readers use a copy of the map, without a lock; it is made anew when it has missed as often as
 // it has entries, which costs each miss a constant time.
 type table[K comparable] struct {
 	cfg   Config

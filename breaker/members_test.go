@@ -13,9 +13,9 @@ import (
 )
 
 // However many keys there are, and though all have been used lately: when all are closed and idle, one can go.
-func TestGroupEvictsThoughAllAreUsed(t *testing.T) {
+func TestKeyedEvictsThoughAllAreUsed(t *testing.T) {
 	const keys = 5000
-	g, err := breaker.NewGroup(func(key int) int { return key }, echo, breaker.Config{MaxKeys: keys})
+	g, err := breaker.NewKeyed(func(key int) int { return key }, echo, breaker.Config{MaxKeys: keys})
 	require.NoError(t, err)
 	for range 2 {
 		for key := range keys {
@@ -31,12 +31,12 @@ func TestGroupEvictsThoughAllAreUsed(t *testing.T) {
 	require.EqualValues(t, 11, g.Stats().Evicted)
 }
 
-// In a group in which hardly any can go, a call for a new key gives up the search early, but the next one goes on with it. A method
+// In a Keyed in which hardly any can go, a call for a new key gives up the search early, but the next one goes on with it. A method
 // looks at all.
-func TestGroupSearchIsBounded(t *testing.T) {
+func TestKeyedSearchIsBounded(t *testing.T) {
 	cfg := small()
 	cfg.MaxKeys, cfg.MinCalls = 1000, 1
-	groupBubble(t, cfg, func(t *testing.T, g *group, _ *changes) {
+	keyedBubble(t, cfg, func(t *testing.T, g *keyed, _ *changes) {
 		for i := range cfg.MaxKeys {
 			s := bad
 			if i == 500 || i == 700 {
@@ -55,7 +55,7 @@ func TestGroupSearchIsBounded(t *testing.T) {
 }
 
 // The hooks of one key do not overlap, as they would if its breaker were evicted while a change of it is being delivered.
-func TestGroupKeepsDelivering(t *testing.T) {
+func TestKeyedKeepsDelivering(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
 		running := 0
@@ -72,7 +72,7 @@ func TestGroupKeepsDelivering(t *testing.T) {
 			running--
 			seen.add(e)
 		}
-		g, err := breaker.NewGroup(keyOf, backend, cfg)
+		g, err := breaker.NewKeyed(keyOf, backend, cfg)
 		require.NoError(t, err)
 		var permits []*breaker.Permit // which do not keep the breaker
 		for range 4 {
@@ -100,11 +100,11 @@ func TestGroupKeepsDelivering(t *testing.T) {
 	})
 }
 
-// What comes back after its breaker was evicted is in the group's sums.
-func TestGroupCountsStrays(t *testing.T) {
+// What comes back after its breaker was evicted is in the sums of the Keyed.
+func TestKeyedCountsStrays(t *testing.T) {
 	cfg := small()
 	cfg.MaxKeys = 1
-	groupBubble(t, cfg, func(t *testing.T, g *group, _ *changes) {
+	keyedBubble(t, cfg, func(t *testing.T, g *keyed, _ *changes) {
 		for _, o := range []breaker.Outcome{breaker.Success, breaker.Failure, breaker.Throttled, breaker.Neutral} {
 			permit, err := g.Allow(context.Background(), "a")
 			require.NoError(t, err)
@@ -116,10 +116,10 @@ func TestGroupCountsStrays(t *testing.T) {
 }
 
 // A probe under way keeps its breaker, though nobody has asked for that in long: the permit may come back with the answer.
-func TestGroupKeepsProbedOnes(t *testing.T) {
+func TestKeyedKeepsProbedOnes(t *testing.T) {
 	cfg := small()
 	cfg.MaxKeys = 1
-	groupBubble(t, cfg, func(t *testing.T, g *group, _ *changes) {
+	keyedBubble(t, cfg, func(t *testing.T, g *keyed, _ *changes) {
 		call(t, g, times(4, bad.of("a"))...)
 		time.Sleep(70*sec - 1)
 		permit, err := g.Allow(context.Background(), "a")
@@ -134,7 +134,7 @@ func TestGroupKeepsProbedOnes(t *testing.T) {
 }
 
 // A hook that panics while an eviction is told must not keep the new breaker from ever being evicted itself.
-func TestGroupHookDiesInEviction(t *testing.T) {
+func TestKeyedHookDiesInEviction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := small()
 		cfg.MaxKeys = 1
@@ -143,7 +143,7 @@ func TestGroupHookDiesInEviction(t *testing.T) {
 				panic("hook")
 			}
 		}
-		g, err := breaker.NewGroup(keyOf, backend, cfg)
+		g, err := breaker.NewKeyed(keyOf, backend, cfg)
 		require.NoError(t, err)
 		call(t, g, times(4, bad.of("a"))...)
 		time.Sleep(70 * sec)
@@ -155,11 +155,11 @@ func TestGroupHookDiesInEviction(t *testing.T) {
 }
 
 // What a back-end asks for by Throttled is kept when MaxOpenShare has the breaker stay closed for now.
-func TestGroupRefusedRetryAfter(t *testing.T) {
+func TestKeyedRefusedRetryAfter(t *testing.T) {
 	cfg := small()
 	cfg.MaxOpenShare = 0.5
 	for _, o := range []breaker.Outcome{breaker.Throttled, breaker.Failure} {
-		groupBubble(t, cfg, func(t *testing.T, g *group, _ *changes) {
+		keyedBubble(t, cfg, func(t *testing.T, g *keyed, _ *changes) {
 			call(t, g, good.of("b"))
 			call(t, g, times(4, bad.of("a"))...)
 			permit, err := g.Allow(context.Background(), "b")

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// quota bounds the share of a Group's members that are open. Each of these has a place, which lapses: a breaker that nobody has asked
+// quota bounds the share of a Keyed's members that are open. Each of these has a place, which lapses: a breaker that nobody has asked
 // for in a long time is as good as closed, and one for a back-end that is gone would otherwise keep its place for ever. It
 // notices by itself that its place has gone to another, when it is next looked at (see core.advance).
 //

@@ -15,10 +15,10 @@ import (
 )
 
 // A replica that failed and was taken out of service must not keep its place in MaxOpenShare for ever.
-func TestGroupOpenPlaceLapses(t *testing.T) {
+func TestKeyedOpenPlaceLapses(t *testing.T) {
 	cfg := small()
 	cfg.MaxOpenShare = 0.1 // of ten: one
-	groupBubble(t, cfg, func(t *testing.T, g *group, seen *changes) {
+	keyedBubble(t, cfg, func(t *testing.T, g *keyed, seen *changes) {
 		for i := range 10 {
 			call(t, g, good.of(fmt.Sprint(i)))
 		}
@@ -44,10 +44,10 @@ func TestGroupOpenPlaceLapses(t *testing.T) {
 }
 
 // What is forced open keeps its place.
-func TestGroupForcedPlaceStays(t *testing.T) {
+func TestKeyedForcedPlaceStays(t *testing.T) {
 	cfg := small()
 	cfg.MaxOpenShare = 0.5
-	groupBubble(t, cfg, func(t *testing.T, g *group, _ *changes) {
+	keyedBubble(t, cfg, func(t *testing.T, g *keyed, _ *changes) {
 		call(t, g, times(4, bad.of("0"))...)
 		require.NoError(t, g.ForceOpen("0"))
 		time.Sleep(1000 * time.Hour)
@@ -60,10 +60,10 @@ func TestGroupForcedPlaceStays(t *testing.T) {
 	})
 }
 
-func TestGroupRemove(t *testing.T) {
+func TestKeyedRemove(t *testing.T) {
 	cfg := small()
 	cfg.MaxOpenShare, cfg.MaxKeys = 0.1, 2
-	groupBubble(t, cfg, func(t *testing.T, g *group, seen *changes) {
+	keyedBubble(t, cfg, func(t *testing.T, g *keyed, seen *changes) {
 		g.Remove("never seen")
 		call(t, g, times(4, bad.of("a"))...)
 		require.NoError(t, g.ForceClosed("b"))
@@ -72,7 +72,7 @@ func TestGroupRemove(t *testing.T) {
 			seen.list[len(seen.list)-1])
 		_, ok := g.StatsOf("a")
 		require.False(t, ok)
-		require.Equal(t, breaker.GroupStats{Counters: breaker.Counters{Calls: 4, Failed: 4, Opened: 1}, Keys: 1}, g.Stats())
+		require.Equal(t, breaker.KeyedStats{Counters: breaker.Counters{Calls: 4, Failed: 4, Opened: 1}, Keys: 1}, g.Stats())
 
 		call(t, g, good.of("a")) // a new one, for which there is room
 		g.Remove("b")
@@ -104,9 +104,9 @@ func TestGroupRemove(t *testing.T) {
 }
 
 // Remove while others use the key: nothing breaks, and no place stays taken.
-func TestGroupRemoveStress(t *testing.T) {
+func TestKeyedRemoveStress(t *testing.T) {
 	cfg := breaker.Config{Window: 2, MinCalls: 1, OpenFor: 1, MaxKeys: 3, MaxOpenShare: 0.7}
-	g, err := breaker.NewGroup(keyOf, func(context.Context, step) (int, error) { runtime.Gosched(); return 0, errDown }, cfg)
+	g, err := breaker.NewKeyed(keyOf, func(context.Context, step) (int, error) { runtime.Gosched(); return 0, errDown }, cfg)
 	require.NoError(t, err)
 	var all sync.WaitGroup
 	for i := range 8 {

@@ -241,11 +241,11 @@ func together(err error) (end func(*breaker.Permit, func()), stop func()) {
 		}
 }
 
-// TestGroupStress lets calls for many keys race with evictions. No call may be lost with a breaker, and no open breaker may go.
-func TestGroupStress(t *testing.T) {
+// TestKeyedStress lets calls for many keys race with evictions. No call may be lost with a breaker, and no open breaker may go.
+func TestKeyedStress(t *testing.T) {
 	for round := range uint64(20) {
 		cfg := breaker.Config{MaxKeys: 4, Window: 4, MinCalls: 2, OpenFor: time.Hour, MaxOpenShare: 0.5}
-		g, err := breaker.NewGroup(func(i int) int { return i % 16 }, func(_ context.Context, i int) (int, error) {
+		g, err := breaker.NewKeyed(func(i int) int { return i % 16 }, func(_ context.Context, i int) (int, error) {
 			if i%16 < 4 {
 				return 0, errDown
 			}

@@ -15,17 +15,17 @@ import (
 	"github.com/scalable-ai/patterns/breaker"
 )
 
-type group = breaker.Group[string, step, int]
+type keyed = breaker.Keyed[string, step, int]
 
 func keyOf(s step) string { return s.key }
 
-// groupBubble runs the test in a synctest bubble with a group around backend.
-func groupBubble(t *testing.T, cfg breaker.Config, test func(t *testing.T, g *group, seen *changes)) {
+// keyedBubble runs the test in a synctest bubble with a Keyed around backend.
+func keyedBubble(t *testing.T, cfg breaker.Config, test func(t *testing.T, g *keyed, seen *changes)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var seen changes
 		cfg.OnStateChange = seen.add
-		g, err := breaker.NewGroup(keyOf, backend, cfg)
+		g, err := breaker.NewKeyed(keyOf, backend, cfg)
 		require.NoError(t, err)
 		test(t, g, &seen)
 	})
@@ -37,8 +37,8 @@ func (s step) of(key string) step {
 	return s
 }
 
-func TestGroupKeysAreApart(t *testing.T) {
-	groupBubble(t, small(), func(t *testing.T, g *group, seen *changes) {
+func TestKeyedKeysAreApart(t *testing.T) {
+	keyedBubble(t, small(), func(t *testing.T, g *keyed, seen *changes) {
 		call(t, g, times(4, bad.of("a"))...)
 		call(t, g, times(4, good.of("b"))...)
 		open := rejected(t, g, good.of("a"))
@@ -48,7 +48,7 @@ func TestGroupKeysAreApart(t *testing.T) {
 		require.Equal(t, breaker.StateClosed, g.State("b"))
 		require.Equal(t, breaker.StateClosed, g.State("never seen"))
 		require.Equal(t, "a", seen.list[0].Key)
-		require.Equal(t, breaker.GroupStats{
+		require.Equal(t, breaker.KeyedStats{
 			Counters: breaker.Counters{Calls: 8, Failed: 4, Rejected: 1, Opened: 1}, Keys: 2, Open: 1,
 		}, g.Stats())
 
@@ -86,8 +86,8 @@ func TestGroupKeysAreApart(t *testing.T) {
 	})
 }
 
-func TestGroupContextEndedBefore(t *testing.T) {
-	groupBubble(t, small(), func(t *testing.T, g *group, _ *changes) {
+func TestKeyedContextEndedBefore(t *testing.T) {
+	keyedBubble(t, small(), func(t *testing.T, g *keyed, _ *changes) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(errDown)
 		_, err := g.Do(ctx, good)
@@ -99,10 +99,10 @@ func TestGroupContextEndedBefore(t *testing.T) {
 }
 
 // The number of breakers is bounded, and those in use stay.
-func TestGroupEvictsIdleOnes(t *testing.T) {
+func TestKeyedEvictsIdleOnes(t *testing.T) {
 	cfg := small()
 	cfg.MaxKeys = 3
-	groupBubble(t, cfg, func(t *testing.T, g *group, _ *changes) {
+	keyedBubble(t, cfg, func(t *testing.T, g *keyed, _ *changes) {
 		for i := range 1000 {
 			call(t, g, good.of("busy"), good.of(string(rune('a'+i))))
 			require.LessOrEqual(t, g.Stats().Keys, 3)
@@ -110,15 +110,15 @@ func TestGroupEvictsIdleOnes(t *testing.T) {
 		s, ok := g.StatsOf("busy")
 		require.True(t, ok)
 		require.EqualValues(t, 1000, s.Calls)
-		require.Equal(t, breaker.GroupStats{Counters: breaker.Counters{Calls: 2000}, Keys: 3, Evicted: 998}, g.Stats())
+		require.Equal(t, breaker.KeyedStats{Counters: breaker.Counters{Calls: 2000}, Keys: 3, Evicted: 998}, g.Stats())
 	})
 }
 
 // Evicting a breaker that is open would end its cooling. It stays, whatever comes.
-func TestGroupKeepsOpenOnes(t *testing.T) {
+func TestKeyedKeepsOpenOnes(t *testing.T) {
 	cfg := small()
 	cfg.MaxKeys = 3
-	groupBubble(t, cfg, func(t *testing.T, g *group, _ *changes) {
+	keyedBubble(t, cfg, func(t *testing.T, g *keyed, _ *changes) {
 		churn := func() {
 			for i := range 100 {
 				call(t, g, good.of(string(rune('a'+i))))
@@ -142,11 +142,11 @@ func TestGroupKeepsOpenOnes(t *testing.T) {
 	})
 }
 
-// But one that nobody has asked for in a long time is as good as closed: else keys that are never used again would fill the group.
-func TestGroupForgetsCoolOnes(t *testing.T) {
+// But one that nobody has asked for in a long time is as good as closed: else keys that are never used again would fill the Keyed.
+func TestKeyedForgetsCoolOnes(t *testing.T) {
 	cfg := small()
 	cfg.MaxKeys = 2
-	groupBubble(t, cfg, func(t *testing.T, g *group, seen *changes) {
+	keyedBubble(t, cfg, func(t *testing.T, g *keyed, seen *changes) {
 		call(t, g, times(4, bad.of("open"))...)
 		call(t, g, times(4, bad.of("probed"))...)
 		time.Sleep(10 * sec)
@@ -175,10 +175,10 @@ func TestGroupForgetsCoolOnes(t *testing.T) {
 }
 
 // A call that is under way keeps its breaker: its failure is not lost.
-func TestGroupKeepsBusyOnes(t *testing.T) {
+func TestKeyedKeepsBusyOnes(t *testing.T) {
 	cfg := small()
 	cfg.MaxKeys = 2
-	groupBubble(t, cfg, func(t *testing.T, g *group, _ *changes) {
+	keyedBubble(t, cfg, func(t *testing.T, g *keyed, _ *changes) {
 		var calls sync.WaitGroup
 		for range 4 {
 			calls.Go(func() { _, _ = g.Do(context.Background(), step{key: "busy", takes: time.Hour, err: errDown}) })
@@ -194,21 +194,21 @@ func TestGroupKeepsBusyOnes(t *testing.T) {
 }
 
 // When none can go, new keys share a breaker: they are neither rejected nor unguarded.
-func TestGroupOverflow(t *testing.T) {
+func TestKeyedOverflow(t *testing.T) {
 	cfg := small()
 	cfg.MaxKeys = 2
-	groupBubble(t, cfg, func(t *testing.T, g *group, seen *changes) {
+	keyedBubble(t, cfg, func(t *testing.T, g *keyed, seen *changes) {
 		require.NoError(t, g.ForceOpen("a"))
 		require.NoError(t, g.ForceClosed("b"))
-		require.ErrorIs(t, g.ForceOpen("c"), breaker.ErrGroupFull)
-		require.ErrorIs(t, g.ForceClosed("c"), breaker.ErrGroupFull)
+		require.ErrorIs(t, g.ForceOpen("c"), breaker.ErrTooManyKeys)
+		require.ErrorIs(t, g.ForceClosed("c"), breaker.ErrTooManyKeys)
 		call(t, g, good.of("c"), good.of("d"), bad.of("e"), bad.of("f"))
 		require.Nil(t, rejected(t, g, good.of("g")).Key)
 		_, err := g.Allow(context.Background(), "h")
 		require.ErrorIs(t, err, breaker.ErrOpen)
 		require.Equal(t, breaker.StateClosed, g.State("c"))
 		require.Nil(t, seen.list[len(seen.list)-1].Key)
-		require.Equal(t, breaker.GroupStats{
+		require.Equal(t, breaker.KeyedStats{
 			Counters: breaker.Counters{Calls: 4, Failed: 2, Rejected: 2, Opened: 1}, Keys: 2, Open: 1, Overflow: 6,
 		}, g.Stats())
 		g.Reset("a") // makes room
@@ -218,12 +218,12 @@ func TestGroupOverflow(t *testing.T) {
 }
 
 // When everything fails some have to go on.
-func TestGroupMaxOpenShare(t *testing.T) {
+func TestKeyedMaxOpenShare(t *testing.T) {
 	keys := []string{"a", "b", "c", "d", "e"}
 	for share, most := range map[float64]int{0.1: 1, 0.4: 2, 0.5: 2, 0.6: 3, 1: 5, 0: 5} {
 		cfg := small()
 		cfg.MaxOpenShare = share
-		groupBubble(t, cfg, func(t *testing.T, g *group, seen *changes) {
+		keyedBubble(t, cfg, func(t *testing.T, g *keyed, seen *changes) {
 			for _, key := range keys {
 				call(t, g, good.of(key))
 			}
@@ -267,8 +267,8 @@ func TestGroupMaxOpenShare(t *testing.T) {
 }
 
 // The bound is not one too low by rounding: 0.29*100 is less than 29.
-func TestGroupMaxOpenShareIsExact(t *testing.T) {
-	g, err := breaker.NewGroup(keyOf, backend, breaker.Config{MinCalls: 1, MaxOpenShare: 0.29})
+func TestKeyedMaxOpenShareIsExact(t *testing.T) {
+	g, err := breaker.NewKeyed(keyOf, backend, breaker.Config{MinCalls: 1, MaxOpenShare: 0.29})
 	require.NoError(t, err)
 	for _, s := range []step{good, bad} {
 		for i := range 100 {
@@ -279,11 +279,11 @@ func TestGroupMaxOpenShareIsExact(t *testing.T) {
 	require.Equal(t, 29, g.Stats().Open)
 }
 
-// A permit does not keep its breaker. Its result is late, and must not count as an open breaker of the group.
-func TestGroupPermitOfAnEvictedBreaker(t *testing.T) {
+// A permit does not keep its breaker. Its result is late, and must not count as an open breaker of the Keyed.
+func TestKeyedPermitOfAnEvictedBreaker(t *testing.T) {
 	cfg := small()
 	cfg.MaxKeys, cfg.MaxOpenShare = 1, 0.5
-	groupBubble(t, cfg, func(t *testing.T, g *group, _ *changes) {
+	keyedBubble(t, cfg, func(t *testing.T, g *keyed, _ *changes) {
 		var permits []*breaker.Permit
 		for range 10 {
 			permit, err := g.Allow(context.Background(), "a")
@@ -301,8 +301,8 @@ func TestGroupPermitOfAnEvictedBreaker(t *testing.T) {
 	})
 }
 
-func TestGroupBadKeys(t *testing.T) {
-	g, err := breaker.NewGroup(func(k any) any { return k }, func(context.Context, any) (int, error) { return 0, nil }, breaker.Config{})
+func TestKeyedBadKeys(t *testing.T) {
+	g, err := breaker.NewKeyed(func(k any) any { return k }, func(context.Context, any) (int, error) { return 0, nil }, breaker.Config{})
 	require.NoError(t, err)
 	for _, key := range []any{[]int{1}, math.NaN(), [1]any{map[int]int{}}, struct{ f any }{func() {}}} {
 		_, err := g.Do(t.Context(), key)
@@ -320,24 +320,24 @@ func TestGroupBadKeys(t *testing.T) {
 	require.Equal(t, 5, g.Stats().Keys)
 }
 
-func TestGroupConfig(t *testing.T) {
+func TestKeyedConfig(t *testing.T) {
 	for _, cfg := range []breaker.Config{{MaxKeys: -1}, {MaxOpenShare: 1.1}, {MaxOpenShare: math.NaN()}, {OpenFor: -1}} {
-		_, err := breaker.NewGroup(keyOf, backend, cfg)
+		_, err := breaker.NewKeyed(keyOf, backend, cfg)
 		require.ErrorContains(t, err, "breaker: Config.")
 	}
-	_, err := breaker.NewGroup[string](nil, backend, breaker.Config{})
+	_, err := breaker.NewKeyed[string](nil, backend, breaker.Config{})
 	require.Error(t, err)
-	_, err = breaker.NewGroup[string, step, int](keyOf, nil, breaker.Config{})
+	_, err = breaker.NewKeyed[string, step, int](keyOf, nil, breaker.Config{})
 	require.Error(t, err)
-	_, err = breaker.NewGroup(keyOf, backend, breaker.Config{}, nil)
+	_, err = breaker.NewKeyed(keyOf, backend, breaker.Config{}, nil)
 	require.Error(t, err)
-	g, err := breaker.NewGroup(keyOf, backend, breaker.Config{}, breaker.WithClassify(func(step, int, error) breaker.Outcome { return breaker.Neutral }))
+	g, err := breaker.NewKeyed(keyOf, backend, breaker.Config{}, breaker.WithClassify(func(step, int, error) breaker.Outcome { return breaker.Neutral }))
 	require.NoError(t, err)
 	_, err = g.Do(t.Context(), bad)
 	require.Equal(t, errDown, err)
 	require.EqualValues(t, 1, g.Stats().Neutral)
 	require.Panics(t, func() {
-		g, err := breaker.NewGroup(func(step) string { panic(errors.New("key")) }, backend, breaker.Config{})
+		g, err := breaker.NewKeyed(func(step) string { panic(errors.New("key")) }, backend, breaker.Config{})
 		require.NoError(t, err)
 		_, _ = g.Do(t.Context(), good)
 	})

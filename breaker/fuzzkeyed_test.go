@@ -11,9 +11,9 @@ import (
 	"github.com/scalable-ai/patterns/breaker"
 )
 
-// FuzzGroup plays a program of operations against a group of few breakers and many keys in a bubble. What each breaker does is
+// FuzzKeyed plays a program of operations against a Keyed of few breakers and many keys in a bubble. What each breaker does is
 // FuzzOperations' matter; here it is that none goes that has to stay, and that the books are right.
-func FuzzGroup(f *testing.F) {
+func FuzzKeyed(f *testing.F) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 200 {
 		program := make([]byte, 500)
@@ -23,13 +23,13 @@ func FuzzGroup(f *testing.F) {
 		f.Add(program)
 	}
 	f.Fuzz(func(t *testing.T, program []byte) {
-		synctest.Test(t, func(t *testing.T) { playGroupFuzz(t, program[:min(len(program), 1000)]) })
+		synctest.Test(t, func(t *testing.T) { playKeyedFuzz(t, program[:min(len(program), 1000)]) })
 	})
 }
 
-type groupPlayer struct {
+type keyedPlayer struct {
 	player
-	g     *breaker.Group[int, step, int]
+	g     *breaker.Keyed[int, step, int]
 	cfg   breaker.Config
 	must  map[int]breaker.State // what was forced
 	until map[int]time.Time     // when an open time ends
@@ -38,10 +38,10 @@ type groupPlayer struct {
 	forced          bool // something was: there may be more open than the bound
 }
 
-const groupFuzzKeys = 8
+const keyedFuzzKeys = 8
 
-func playGroupFuzz(t *testing.T, program []byte) {
-	p := &groupPlayer{player: player{t: t, program: program}, must: map[int]breaker.State{}, until: map[int]time.Time{}}
+func playKeyedFuzz(t *testing.T, program []byte) {
+	p := &keyedPlayer{player: player{t: t, program: program}, must: map[int]breaker.State{}, until: map[int]time.Time{}}
 	p.cfg = breaker.Config{
 		MaxKeys: 1 + p.pick(5), MaxOpenShare: []float64{0, 0.3, 0.5, 0.7}[p.pick(4)],
 		Window: 4, MinCalls: 1 + p.pick(3), OpenFor: sec, MaxOpenFor: 4 * sec, Probes: 2, ProbeLease: 2 * sec,
@@ -56,7 +56,7 @@ func playGroupFuzz(t *testing.T, program []byte) {
 	}
 	key := func(s step) int { return int(s.key[0] - '0') }
 	var err error
-	if p.g, err = breaker.NewGroup(key, backend, p.cfg); err != nil {
+	if p.g, err = breaker.NewKeyed(key, backend, p.cfg); err != nil {
 		t.Fatal(err)
 	}
 	for len(p.program) > 0 && !t.Failed() {
@@ -65,8 +65,8 @@ func playGroupFuzz(t *testing.T, program []byte) {
 	}
 }
 
-func (p *groupPlayer) step() {
-	key := p.pick(groupFuzzKeys)
+func (p *keyedPlayer) step() {
+	key := p.pick(keyedFuzzKeys)
 	switch op := p.pick(20); {
 	case op < 14:
 		s := step{key: string(rune('0' + key))}
@@ -95,14 +95,14 @@ func (p *groupPlayer) step() {
 	}
 }
 
-func (p *groupPlayer) check() {
+func (p *keyedPlayer) check() {
 	open, keys := 0, 0
 	for key, s := range p.g.All() {
 		keys++
 		if s.State != breaker.StateClosed && s.State != breaker.StateForcedClosed {
 			open++
 		}
-		if key < 0 || key >= groupFuzzKeys {
+		if key < 0 || key >= keyedFuzzKeys {
 			p.fail("key %d", key)
 		}
 	}
