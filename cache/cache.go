@@ -19,7 +19,7 @@ type Cache[K comparable, V any] struct {
 
 // New makes a Cache over load. load is called on a goroutine of the cache, for one request at a time, by as many at once as there are keys missed. Its context
 // has the values of the context of the caller that began the load, and neither its deadline nor its end: it is cancelled when all who wait for the
-// load have gone (unless Config.FinishLoads), when a Set makes it needless, and by Close.
+// load have gone (unless Config.FinishLoads), when a Set makes it needless, and by Close. A value that it returns beside an error is dropped.
 //
 // The cache starts nothing: goroutines exist only while something is loaded or swept. Call Close when it is no longer needed.
 func New[K comparable, V any](load Func[K, V], cfg Config, opts ...Option) (*Cache[K, V], error) {
@@ -53,7 +53,7 @@ func newCache[K comparable, V any](cb callbacks[K, K, V], cfg Config, opts []Opt
 // at a time. When ctx ends while it waits, Do returns context.Cause(ctx) at once, and the load goes on for the others. An answer from the cache is
 // returned even if ctx has ended already; nothing is loaded then.
 //
-// The errors are those of the load function, unchanged and the same for all who waited (a value that comes with an error is dropped), *PanicError, ErrGoexit and ErrResultCount, and those
+// The errors are those of the load function, unchanged and the same for all who waited, *PanicError, ErrGoexit and ErrResultCount, and those
 // that mean that no work began: ErrClosed, ErrReentrant, ErrBadKey. A Do that waits when Close is called gets ErrClosed too.
 func (c *Cache[K, V]) Do(ctx context.Context, key K) (V, error) { return c.c.do(ctx, key, key) }
 
