@@ -21,7 +21,7 @@ type Config struct {
 	MaxQueue int
 
 	// RejectWhenFull makes a request that finds no room in the queue fail with ErrQueueFull. Default: it waits for
-	// room, in the order of class and arrival, until its context ends; Go then does not return before it has found some.
+	// room, in the order of class and arrival, until its context ends; Go and Submit then do not return before it has found some.
 	RejectWhenFull bool
 
 	// ClassTurn is the ageing of priorities, see WithPriority: after so many requests in a row that were taken while other classes
