@@ -27,6 +27,11 @@ type Config struct {
 	// ClassTurn is the ageing of priorities, see WithPriority: after so many requests in a row that were taken while other classes
 	// waited too, the next is the oldest, whatever its class. Default: DefaultClassTurn.
 	ClassTurn int
+
+	// OnPanic, if not nil, is called for each panic in the function, on the goroutine on which it panicked and before the request's caller
+	// has the same error: so that also the panic of a request whose outcome nobody takes (of Submit, of a Future that is not asked, of a caller that
+	// has gone) is seen. Calls may overlap. It may use the pool, but not wait for its own request. A panic in it is not recovered.
+	OnPanic func(*PanicError)
 }
 
 func (c Config) withDefaults() (Config, error) {

@@ -101,6 +101,56 @@ func TestPanic(t *testing.T) {
 	})
 }
 
+// The hook sees each panic, also where nobody takes the outcome, and before the caller does.
+func TestOnPanic(t *testing.T) {
+	var seen []any // written by one worker at a time, and read when the pool is at rest
+	cfg := pool.Config{Size: 1, OnPanic: func(e *pool.PanicError) {
+		assert.Contains(t, string(e.Stack), "TestOnPanic")
+		seen = append(seen, e.Value)
+	}}
+	bubble(t, cfg, func(t *testing.T, p *pool.Pool[int, int], m *model) {
+		m.before = func(ctx context.Context, req int) (int, error) {
+			switch req {
+			case 1:
+				return p.Do(ctx, 2) // inside
+			case 4:
+				<-ctx.Done()
+			}
+			panic(req)
+		}
+		_, err := p.Do(context.Background(), 1)
+		require.ErrorAs(t, err, new(*pool.PanicError))
+		require.Equal(t, []any{2}, seen)
+		require.NoError(t, p.Submit(context.Background(), 3))
+		ctx, cancel := context.WithCancel(context.Background())
+		abandoned := p.Go(ctx, 4)
+		synctest.Wait()
+		cancel()
+		_, err = abandoned.Wait(context.Background())
+		require.ErrorIs(t, err, context.Canceled)
+		synctest.Wait()
+		require.Equal(t, []any{2, 3, 4}, seen)
+		require.EqualValues(t, 3, p.Stats().Panics)
+	})
+}
+
+// Goexit in the hook costs the goroutine and nothing else.
+func TestGoexitInOnPanic(t *testing.T) {
+	bubble(t, pool.Config{Size: 1, OnPanic: func(*pool.PanicError) { runtime.Goexit() }}, func(t *testing.T, p *pool.Pool[int, int], m *model) {
+		m.before = func(_ context.Context, req int) (int, error) {
+			if req < 0 {
+				panic(errModel)
+			}
+			return req, nil
+		}
+		_, err := p.Do(context.Background(), -1)
+		require.ErrorIs(t, err, errModel)
+		resp, err := p.Do(context.Background(), 1)
+		require.NoError(t, err)
+		require.Equal(t, 1, resp)
+	})
+}
+
 // Goexit takes the goroutine, but neither the outcome nor the place, nor those who wait for it.
 func TestGoexit(t *testing.T) {
 	bubble(t, pool.Config{Size: 1}, func(t *testing.T, p *pool.Pool[int, int], m *model) {

@@ -7,7 +7,7 @@ import "context"
 //
 // An error means that no work began, and will not: ErrClosed, ErrQueueFull, or context.Cause(ctx) if ctx ended before there was room in the queue. What becomes of
 // the request after that is told to nobody: fn's errors and panics, and requests that lose their place (ErrEvicted, Close, the end of ctx), are
-// counted in [Stats].
+// counted in [Stats]. [Config].OnPanic is given the panics; an error that matters is for fn to report.
 //
 // ctx counts until fn has returned, as for Go. So a request that is to outlive the call that it comes from, such as that of an HTTP handler, takes
 // context.WithoutCancel(ctx).

@@ -250,7 +250,11 @@ func (p *Pool[Req, Resp]) call(ctx context.Context, req Req, out *outcome[Resp])
 			return
 		}
 		if v := recover(); v != nil {
-			out.err, out.panics, out.over = newPanicError(v), true, true
+			err := newPanicError(v)
+			out.err, out.panics, out.over = err, true, true
+			if p.cfg.OnPanic != nil {
+				p.cfg.OnPanic(err)
+			}
 		}
 	}()
 	resp, err := p.fn(ctx, req)
