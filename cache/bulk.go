@@ -30,14 +30,14 @@ const (
 // bulkCall is a call of the bulk loader that runs.
 type bulkCall struct {
 	ctx    context.Context
-	mark   *loading
+	mark   loading
 	cancel context.CancelCauseFunc
 	live   atomic.Int64 // flights in it that are not dropped, and one more while it is put together
 }
 
 func (c *core[K, Req, V]) newBulkCall() *bulkCall {
-	b := &bulkCall{mark: &loading{}}
-	b.ctx, b.cancel = context.WithCancelCause(context.WithValue(context.Background(), loadingKey{c}, b.mark))
+	b := &bulkCall{mark: loading{values: context.Background(), cache: c}}
+	b.ctx, b.cancel = context.WithCancelCause(&b.mark)
 	return b
 }
 
@@ -59,7 +59,7 @@ func (g *gatherer[K, Req, V]) add(flights ...*flight[K, Req, V]) {
 	}
 }
 
-// drop is a flight's cancel: nobody wants it any more. A flight that still waits is over; the context of a call is cancelled when all its
+// drop cancels a flight: nobody wants it any more. A flight that still waits is over; the context of a call is cancelled when all its
 // flights are dropped.
 func (g *gatherer[K, Req, V]) drop(f *flight[K, Req, V], cause error) {
 	if f.state.CompareAndSwap(waiting, dropped) {
@@ -179,7 +179,7 @@ func (g *gatherer[K, Req, V]) call(flights []*flight[K, Req, V]) {
 		c.counters.calls.Add(1)
 		c.counters.loadTime.Add(int64(took))
 		for i, f := range flights {
-			c.settle(f, outs[i])
+			c.settle(f, &outs[i])
 			event.count(outs[i].err, outs[i].answer)
 		}
 		event.Took = took
@@ -188,7 +188,9 @@ func (g *gatherer[K, Req, V]) call(flights []*flight[K, Req, V]) {
 				c.life.end(f)
 			}
 		}()
-		c.onLoad(event)
+		if c.cfg.OnLoad != nil {
+			c.cfg.OnLoad(event)
+		}
 	}()
 	if timeout := c.timeout(event.Refresh); timeout > 0 {
 		var stop context.CancelFunc

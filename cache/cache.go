@@ -123,7 +123,7 @@ func (c *core[K, Req, V]) snapshot() Stats {
 	s := c.counters.snapshot()
 	s.Entries, s.Weight = c.engine.size()
 	c.life.mu.Lock()
-	s.Loading = len(c.life.flights)
+	s.Loading = c.life.loading
 	c.life.mu.Unlock()
 	return s
 }

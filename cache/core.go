@@ -64,7 +64,6 @@ func (c *core[K, Req, V]) init(cb callbacks[K, Req, V], cfg Config, opts []Optio
 	for i := range c.shards {
 		c.shards[i].flights = make(map[K]*flight[K, Req, V])
 	}
-	c.life.flights = make(map[*flight[K, Req, V]]struct{})
 	c.life.nextSweep.Store(int64(minSweepPause))
 	if cb.loadAll != nil {
 		c.bulk = &gatherer[K, Req, V]{c: c}
@@ -285,7 +284,7 @@ func (c *core[K, Req, V]) set(key K, req Req, value V) error {
 	}
 	s.mu.Unlock()
 	if superseded {
-		f.cancel(errSuperseded)
+		c.cancel(f, errSuperseded)
 	}
 	if !store {
 		c.counters.unstored.Add(1)

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // flight is one load of one key, and those who wait for it.
@@ -17,18 +18,23 @@ import (
 // under the lock before it begins a flight. That is what a singleflight in front of a store does not give: its loader
 // writes its value after the Set that it has missed.
 type flight[K comparable, Req, V any] struct {
-	key  K
-	req  Req
-	ns   *namespace[Req]
-	ctx  context.Context // the context of the load; nil with a bulk loader
-	mark *loading        // what is in it
+	key   K
+	req   Req
+	ns    *namespace[Req]
+	shard *shard[K, Req, V]
+
+	// The context of the load and what ends it; nil with a bulk loader. mark is what is in it.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	mark   loading
 
 	refresh bool
 	old     entry[Req, V] // what is served if the load fails
 	hasOld  bool
 
-	done   chan struct{} // closed when value and err are there
-	cancel func(cause error)
+	done chan struct{} // closed when value and err are there
+
+	previous, next *flight[K, Req, V] // see lifecycle
 
 	// Guarded by the lock of the key's shard.
 	waiters  int
@@ -43,11 +49,25 @@ type flight[K comparable, Req, V any] struct {
 }
 
 // loading marks the context of a load, so that what its function asks of the cache is recognised. It is for one flight or, with
-// a bulk loader, for a whole call.
+// a bulk loader, for a whole call. It is a context itself, with the values of another and not its end: a part of the flight, where the context package
+// would take an object for the values, one for the mark and one for its key.
 type loading struct {
+	values context.Context
+	cache  any // the core, by which each cache recognises its own
 	of     any // the flight
 	within *loading
 	over   atomic.Bool // its context may still be in use
+}
+
+func (*loading) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (*loading) Done() <-chan struct{}       { return nil }
+func (*loading) Err() error                  { return nil }
+
+func (l *loading) Value(key any) any {
+	if key == l.cache {
+		return l
+	}
+	return l.values.Value(key)
 }
 
 // waitsFor reports whether a call from inside the load l must not wait for f: because f is l, or waits for it, or because the call of the
@@ -64,12 +84,9 @@ func (l *loading) waitsFor(f any, bulk bool) bool {
 	return false
 }
 
-// loadingKey is the key of the mark in a context. It holds the core, so that each cache recognises its own.
-type loadingKey struct{ c any }
-
 // loadOf returns the load of this cache that ctx comes from, or nil.
 func (c *core[K, Req, V]) loadOf(ctx context.Context) *loading {
-	l, _ := ctx.Value(loadingKey{c}).(*loading)
+	l, _ := ctx.Value(c).(*loading)
 	for l != nil && l.over.Load() {
 		l = l.within
 	}
@@ -83,14 +100,21 @@ var (
 
 // newFlight makes a flight with one waiter. The load's context has the values of the caller's that begins it, but not its end.
 func (c *core[K, Req, V]) newFlight(ctx context.Context, key K, req Req, ns *namespace[Req], within *loading) *flight[K, Req, V] {
-	f := &flight[K, Req, V]{key: key, req: req, ns: ns, waiters: 1, done: make(chan struct{})}
-	if c.bulk != nil {
-		f.cancel = func(cause error) { c.bulk.drop(f, cause) }
-		return f
+	f := &flight[K, Req, V]{key: key, req: req, ns: ns, shard: c.shard(key), waiters: 1, done: make(chan struct{})}
+	if c.bulk == nil {
+		f.mark.values, f.mark.cache, f.mark.of, f.mark.within = ctx, c, f, within
+		f.ctx, f.cancel = context.WithCancelCause(&f.mark)
 	}
-	f.mark = &loading{of: f, within: within}
-	f.ctx, f.cancel = context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), loadingKey{c}, f.mark))
 	return f
+}
+
+// cancel ends the load of a flight that nobody needs. No lock may be held.
+func (c *core[K, Req, V]) cancel(f *flight[K, Req, V], cause error) {
+	if c.bulk != nil {
+		c.bulk.drop(f, cause)
+	} else {
+		f.cancel(cause)
+	}
 }
 
 // resolve gives the waiters their answer. The shard must be locked.
@@ -130,7 +154,7 @@ func (c *core[K, Req, V]) wait(ctx context.Context, f *flight[K, Req, V]) (V, er
 
 // leave takes a waiter off a flight, and cancels the load if that was the last. It returns false if the answer has come.
 func (c *core[K, Req, V]) leave(f *flight[K, Req, V]) bool {
-	s := c.shard(f.key)
+	s := f.shard
 	s.mu.Lock()
 	if f.resolved {
 		s.mu.Unlock()
@@ -146,6 +170,6 @@ func (c *core[K, Req, V]) leave(f *flight[K, Req, V]) bool {
 	}
 	s.mu.Unlock()
 	c.counters.abandoned.Add(1)
-	f.cancel(errAbandoned)
+	c.cancel(f, errAbandoned)
 	return true
 }

@@ -10,7 +10,8 @@ import (
 type lifecycle[K comparable, Req, V any] struct {
 	mu       sync.Mutex
 	closed   bool
-	flights  map[*flight[K, Req, V]]struct{}
+	first    *flight[K, Req, V] // of a list of the flights: it costs no look-up to take one out
+	loading  int                // how many they are
 	sweeping bool
 	again    bool          // sweep once more
 	idle     chan struct{} // closed when nothing is under way; made by who waits for it
@@ -25,20 +26,33 @@ func (l *lifecycle[K, Req, V]) begin(f *flight[K, Req, V]) bool {
 	if l.closed {
 		return false
 	}
-	l.flights[f] = struct{}{}
+	if f.next = l.first; f.next != nil {
+		f.next.previous = f
+	}
+	l.first = f
+	l.loading++
 	return true
 }
 
 func (l *lifecycle[K, Req, V]) end(f *flight[K, Req, V]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.flights, f)
+	if f.previous != nil {
+		f.previous.next = f.next
+	} else {
+		l.first = f.next
+	}
+	if f.next != nil {
+		f.next.previous = f.previous
+	}
+	f.previous, f.next = nil, nil
+	l.loading--
 	l.checkIdle()
 }
 
 // checkIdle must follow whatever ends. l.mu must be locked.
 func (l *lifecycle[K, Req, V]) checkIdle() {
-	if l.idle != nil && len(l.flights) == 0 && !l.sweeping {
+	if l.idle != nil && l.loading == 0 && !l.sweeping {
 		close(l.idle)
 		l.idle = nil
 	}
@@ -49,8 +63,8 @@ func (l *lifecycle[K, Req, V]) stop() (<-chan struct{}, []*flight[K, Req, V]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	flights := make([]*flight[K, Req, V], 0, len(l.flights))
-	for f := range l.flights {
+	flights := make([]*flight[K, Req, V], 0, l.loading)
+	for f := l.first; f != nil; f = f.next {
 		flights = append(flights, f)
 	}
 	if l.idle == nil {
@@ -79,7 +93,7 @@ func (c *core[K, Req, V]) shutdown(ctx context.Context) error {
 func (c *core[K, Req, V]) close() error {
 	idle, flights := c.life.stop()
 	for _, f := range flights {
-		s := c.shard(f.key)
+		s := f.shard
 		s.mu.Lock()
 		if s.flights[f.key] == f {
 			delete(s.flights, f.key)
@@ -87,7 +101,7 @@ func (c *core[K, Req, V]) close() error {
 		var none V
 		f.resolve(none, ErrClosed)
 		s.mu.Unlock()
-		f.cancel(ErrClosed)
+		c.cancel(f, ErrClosed)
 	}
 	<-idle
 	return nil

@@ -38,42 +38,67 @@ func (c *core[K, Req, V]) start(f *flight[K, Req, V]) {
 
 // run is the goroutine of a load.
 func (c *core[K, Req, V]) run(f *flight[K, Req, V]) {
-	began := time.Now()
-	var took time.Duration
-	out := outcome[Req, V]{err: ErrGoexit}
-	event := LoadEvent{Key: f.key, Keys: 1, Refresh: f.refresh}
+	growStack(uint(f.waiters))
+	began := c.engine.now()
 	returned := false
 	defer func() {
-		if !returned {
-			took = time.Since(began)
-			if v := recover(); v != nil {
-				out = outcome[Req, V]{err: newPanicError(v)}
-			}
+		if returned {
+			return
 		}
-		f.cancel(nil)
-		f.mark.over.Store(true)
-		c.counters.calls.Add(1)
-		c.counters.loadTime.Add(int64(took))
-		c.settle(f, out)
-		event.Took = took
-		event.count(out.err, out.answer)
-		defer c.life.end(f) // after the hook: Close waits for that too
-		c.onLoad(event)
+		out := outcome[Req, V]{err: ErrGoexit}
+		if v := recover(); v != nil {
+			out.err = newPanicError(v)
+		}
+		c.finish(f, &out, c.since(began))
 	}()
-	if f.ctx.Err() != nil { // a Set came before it
-		out.err, returned = context.Cause(f.ctx), true
+	if f.ctx.Err() != nil { // nobody needs it any more
+		returned = true
+		c.drop(f, context.Cause(f.ctx))
 		return
 	}
-	ctx := f.ctx
-	if timeout := c.timeout(f.refresh); timeout > 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, timeout)
-		defer stop()
-	}
-	value, err := c.load(ctx, f.req)
-	took = time.Since(began)
-	out = c.judgeLoad(f, value, err, took)
+	value, err := c.call(f)
+	took := c.since(began)
+	out := c.judgeLoad(f, value, err, took)
 	returned = true
+	c.finish(f, &out, took)
+}
+
+// call calls the load function.
+func (c *core[K, Req, V]) call(f *flight[K, Req, V]) (V, error) {
+	timeout := c.timeout(f.refresh)
+	if timeout == 0 {
+		return c.load(f.ctx, f.req)
+	}
+	ctx, stop := context.WithTimeout(f.ctx, timeout)
+	defer stop()
+	return c.load(ctx, f.req)
+}
+
+func (c *core[K, Req, V]) since(began int64) time.Duration {
+	return time.Duration(c.engine.now() - began)
+}
+
+// finish ends a load of which the outcome is known.
+func (c *core[K, Req, V]) finish(f *flight[K, Req, V], out *outcome[Req, V], took time.Duration) {
+	f.cancel(nil)
+	f.mark.over.Store(true)
+	c.counters.calls.Add(1)
+	c.counters.loadTime.Add(int64(took))
+	c.settle(f, out)
+	if c.cfg.OnLoad == nil {
+		c.life.end(f)
+		return
+	}
+	defer c.life.end(f) // after the hook: Close waits for that too
+	event := LoadEvent{Key: f.key, Keys: 1, Refresh: f.refresh, Took: took}
+	event.count(out.err, out.answer)
+	c.cfg.OnLoad(event)
+}
+
+// drop ends a flight that was cancelled before its load began.
+func (c *core[K, Req, V]) drop(f *flight[K, Req, V], cause error) {
+	c.settle(f, &outcome[Req, V]{err: cause})
+	c.life.end(f)
 }
 
 func (c *core[K, Req, V]) timeout(refresh bool) time.Duration {
@@ -97,14 +122,8 @@ func (e *LoadEvent) count(err error, answer bool) {
 	}
 }
 
-func (c *core[K, Req, V]) onLoad(event LoadEvent) {
-	if c.cfg.OnLoad != nil {
-		c.cfg.OnLoad(event)
-	}
-}
-
 // settle stores what a load brought, if it still may, and gives the waiters their answer.
-func (c *core[K, Req, V]) settle(f *flight[K, Req, V], out outcome[Req, V]) {
+func (c *core[K, Req, V]) settle(f *flight[K, Req, V], out *outcome[Req, V]) {
 	failed := out.err != nil && !out.answer
 	c.counters.loads.Add(1)
 	if failed {
@@ -116,7 +135,7 @@ func (c *core[K, Req, V]) settle(f *flight[K, Req, V], out outcome[Req, V]) {
 			c.counters.refreshErrors.Add(1)
 		}
 	}
-	s := c.shard(f.key)
+	s := f.shard
 	s.mu.Lock()
 	value, err := out.value, out.err
 	tabled := s.flights[f.key] == f
