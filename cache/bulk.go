@@ -63,12 +63,10 @@ func (g *gatherer[K, Req, V]) add(flights ...*flight[K, Req, V]) {
 // flights are dropped.
 func (g *gatherer[K, Req, V]) drop(f *flight[K, Req, V], cause error) {
 	if f.state.CompareAndSwap(waiting, dropped) {
-		if f.refresh {
-			g.c.counters.refreshing.Add(-1)
-		} else {
+		if !f.refresh {
 			g.compact()
 		}
-		g.c.life.end(f)
+		g.c.drop(f, cause)
 		return
 	}
 	if f.state.CompareAndSwap(taken, dropped) {
@@ -220,7 +218,17 @@ func (g *gatherer[K, Req, V]) call(flights []*flight[K, Req, V]) {
 		if itemErr == nil {
 			value = values[i]
 		}
-		outs = append(outs, c.judgeLoad(f, value, itemErr, share))
+		outs = append(outs, c.judgeItem(f, value, itemErr, share))
 	}
 	returned = true
+}
+
+// judgeItem is judgeLoad for one key of a call: a panic in a callback is that key's error, and no other's.
+func (c *core[K, Req, V]) judgeItem(f *flight[K, Req, V], value V, err error, took time.Duration) (out outcome[Req, V]) {
+	defer func() {
+		if v := recover(); v != nil {
+			out = outcome[Req, V]{err: newPanicError(v)}
+		}
+	}()
+	return c.judgeLoad(f, value, err, took)
 }

@@ -203,7 +203,9 @@ func TestPanicInACallbackOfABulkLoad(t *testing.T) {
 		require.ErrorAs(t, err, &each)
 		assert.NoError(t, each[0])
 		assert.Error(t, each[1])
+		assert.NoError(t, each[2])
 		want(t, c, 1, 1001)
+		want(t, c, 3, 3001)
 	}, cache.WithTTL(func(key, _ int) time.Duration {
 		if key == 2 {
 			panic("no lifetime")

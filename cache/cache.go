@@ -54,7 +54,8 @@ func newCache[K comparable, V any](cb callbacks[K, K, V], cfg Config, opts []Opt
 // returned even if ctx has ended already; nothing is loaded then.
 //
 // The errors are those of the load function, unchanged and the same for all who waited, *PanicError, ErrGoexit and ErrResultCount, and those
-// that mean that no work began: ErrClosed, ErrReentrant, ErrBadKey. A Do that waits when Close is called gets ErrClosed too.
+// that mean that no work began: ErrClosed, ErrReentrant, ErrBadKey. A Do that waits when Close is called gets ErrClosed too. Who may be served
+// an old value instead of an error (Config.StaleIfError) gets that instead of ErrClosed.
 func (c *Cache[K, V]) Do(ctx context.Context, key K) (V, error) { return c.c.do(ctx, key, key) }
 
 // GetAll returns the values of keys, in the same order; a key may come more than once. Only what is neither in the cache nor being loaded is
@@ -75,7 +76,7 @@ func (c *Cache[K, V]) Get(key K) (V, bool) { return c.c.get(key, key) }
 func (c *Cache[K, V]) Set(key K, value V) error { return c.c.set(key, key, value) }
 
 // Delete removes the value or remembered error of key. A load of key that is under way still answers those who wait for it by now, but its
-// value is not stored, and the next Do begins another.
+// value is not stored, and the next Do begins another. A load or a refresh that nobody waits for is cancelled.
 func (c *Cache[K, V]) Delete(key K) { c.c.remove(key) }
 
 // Invalidate removes all entries of a namespace, at the same cost however many they are: from when it returns none is served, nor the value of a

@@ -144,6 +144,10 @@ func (c *core[K, Req, V]) get(key K, req Req) (value V, ok bool) {
 	switch c.judge(&e, now, req) {
 	case hit, refreshHit, stale, refreshStale:
 		return e.value, true
+	case miss:
+		if c.rescues(&e, now, req) && c.life.isClosed() {
+			return e.value, true
+		}
 	}
 	return value, false
 }
@@ -181,17 +185,34 @@ func (c *core[K, Req, V]) answer(
 		}
 		f, again, err := c.enter(ctx, key, req, &e, found, rescue, begin)
 		switch {
+		case rescue && err == ErrClosed: //nolint:errorlint // it comes untouched
+			c.counters.answered(stale, e.cost.took())
+			return nil, e.value, nil
 		case err != nil:
 			return nil, value, err
 		case again:
 			continue
-		case c.equal != nil && !c.equal(f.req, req):
+		case c.equal != nil && !c.isFor(f, req):
 			c.leave(f)
 			f, err = c.bypass(ctx, key, req, begin)
 			return f, value, err
 		}
 		return f, value, nil
 	}
+}
+
+// isFor reports whether the flight, which the caller has joined, is for an equal request. If the callback of WithEqual does not return, the
+// caller is taken off the flight: the load would go on for one who has gone.
+func (c *core[K, Req, V]) isFor(f *flight[K, Req, V], req Req) (is bool) {
+	returned := false
+	defer func() {
+		if !returned {
+			c.leave(f)
+		}
+	}()
+	is = c.equal(f.req, req)
+	returned = true
+	return is
 }
 
 // rescues reports whether e, of which judge says miss, may be served if the load fails.
@@ -294,14 +315,19 @@ func (c *core[K, Req, V]) set(key K, req Req, value V) error {
 }
 
 // remove is Delete. Those who wait for a load of key wait on, since they came before; the load's value is not stored, and
-// who comes now begins another.
+// who comes now begins another. If nobody waits for it, it is cancelled.
 func (c *core[K, Req, V]) remove(key K) {
 	if c.checkKey(key) != nil {
 		return // then it is not in the cache
 	}
 	s := c.shard(key)
 	s.mu.Lock()
+	f := s.flights[key]
 	delete(s.flights, key)
 	c.engine.remove(key)
+	needless := f != nil && f.waiters == 0 // a refresh, or a load that was to be finished for who comes next
 	s.mu.Unlock()
+	if needless {
+		c.cancel(f, errDeleted)
+	}
 }

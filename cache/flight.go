@@ -95,6 +95,7 @@ func (c *core[K, Req, V]) loadOf(ctx context.Context) *loading {
 
 var (
 	errAbandoned  = errors.New("cache: all who waited for the load have gone")
+	errDeleted    = errors.New("cache: the key was deleted while it was being loaded")
 	errSuperseded = errors.New("cache: the value was set while it was being loaded")
 )
 
@@ -161,11 +162,12 @@ func (c *core[K, Req, V]) leave(f *flight[K, Req, V]) bool {
 		return false
 	}
 	f.waiters--
-	if f.waiters > 0 || f.refresh || c.cfg.FinishLoads {
+	tabled := s.flights[f.key] == f
+	if f.waiters > 0 || tabled && (f.refresh || c.cfg.FinishLoads) {
 		s.mu.Unlock()
 		return true
 	}
-	if s.flights[f.key] == f {
+	if tabled {
 		delete(s.flights, f.key)
 	}
 	s.mu.Unlock()

@@ -11,9 +11,11 @@ func (c *core[K, Req, V]) getAll(ctx context.Context, keys []K, reqs []Req) ([]V
 	failed := false
 	started := false
 	defer func() {
-		// A callback has panicked: what was begun must run, or those who have joined would wait for ever.
+		// A callback has panicked or called Goexit: what was begun must run, or those who have joined would wait for ever, and
+		// this caller waits for none of them.
 		if !started {
 			c.startAll(begun)
+			c.leaveAll(flights)
 		}
 	}()
 	begin := func(f *flight[K, Req, V]) { begun = append(begun, f) }

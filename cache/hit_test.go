@@ -144,3 +144,19 @@ func TestScanResistance(t *testing.T) {
 	}
 	assert.Greater(t, hot, 9_000)
 }
+
+// A miss costs the flight, its channel, its context (two), its goroutine and, in the store, a node and a task.
+func TestMissesAllocateLittle(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	c, err := cache.New(double, cache.Config{Size: 100})
+	require.NoError(t, err)
+	defer c.Close()
+	ctx := context.Background()
+	key := 0
+	assert.LessOrEqual(t, testing.AllocsPerRun(5000, func() {
+		key++
+		_, _ = c.Do(ctx, key)
+	}), 8.)
+}

@@ -34,6 +34,12 @@ func (l *lifecycle[K, Req, V]) begin(f *flight[K, Req, V]) bool {
 	return true
 }
 
+func (l *lifecycle[K, Req, V]) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
 func (l *lifecycle[K, Req, V]) end(f *flight[K, Req, V]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -95,11 +101,15 @@ func (c *core[K, Req, V]) close() error {
 	for _, f := range flights {
 		s := f.shard
 		s.mu.Lock()
+		var value V
+		err := ErrClosed
 		if s.flights[f.key] == f {
 			delete(s.flights, f.key)
+			if !f.resolved && !f.ns.dead.Load() && c.rescue(f, c.engine.now()) {
+				value, err = f.old.value, nil
+			}
 		}
-		var none V
-		f.resolve(none, ErrClosed)
+		f.resolve(value, err)
 		s.mu.Unlock()
 		c.cancel(f, ErrClosed)
 	}

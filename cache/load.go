@@ -154,15 +154,24 @@ func (c *core[K, Req, V]) settle(f *flight[K, Req, V], out *outcome[Req, V]) {
 			if now < later(f.old.fresh, c.window) {
 				c.postpone(f, now)
 			}
-			if now < later(f.old.fresh, c.sie) {
+			if c.rescue(f, now) {
 				value, err = f.old.value, nil
-				c.counters.rescued.Add(uint64(f.waiters))
 			}
 		}
 	}
 	f.resolve(value, err)
 	s.mu.Unlock()
 	c.sweepExpired()
+}
+
+// rescue reports whether those who wait for a flight that fails are given the old value, and counts them. The flight must be
+// in the table, its namespace alive, and the shard locked.
+func (c *core[K, Req, V]) rescue(f *flight[K, Req, V], now int64) bool {
+	if !f.hasOld || now >= later(f.old.fresh, c.sie) {
+		return false
+	}
+	c.counters.rescued.Add(uint64(f.waiters))
+	return true
 }
 
 // postpone notes that the old value is not to be refreshed for a while, unless it has been evicted meanwhile. The shard must be
@@ -181,11 +190,11 @@ func (c *core[K, Req, V]) postpone(f *flight[K, Req, V], now int64) {
 // refresh begins to load key anew, for nobody who would wait, unless that is being done already or too many others are. e is its
 // entry.
 func (c *core[K, Req, V]) refresh(ctx context.Context, key K, req Req, e *entry[Req, V]) {
+	within := c.loadOf(ctx)
 	if c.counters.refreshing.Add(1) > int64(c.cfg.MaxRefreshes) {
 		c.counters.refreshing.Add(-1)
 		return
 	}
-	within := c.loadOf(ctx)
 	s := c.shard(key)
 	s.mu.Lock()
 	now, ok := c.engine.peek(key)

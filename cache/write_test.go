@@ -68,7 +68,9 @@ func TestDeleteWinsOverARefresh(t *testing.T) {
 	bubble(t, cfg, func(t *testing.T, c *intCache, m *model) {
 		want(t, c, 1, 1001)
 		time.Sleep(1500 * ms)
+		m.set(func(m *model) { m.deaf = true })
 		want(t, c, 1, 1001)
+		synctest.Wait() // the refresh is under way, and does not hear that it is cancelled
 		c.Delete(1)
 		time.Sleep(100 * ms)
 		_, ok := c.Get(1)

@@ -1,9 +1,13 @@
-// Package cache_test compares caches of 50,000 entries: hits of keys of which few are popular, reads that load what is missing, and the share of hits.
+// Package cache_test compares caches of 50,000 entries: hits of keys of which few are popular, reads that set or load what is missing, and the share
+// of hits.
 //
 // What differs: ours is built on otter and adds loading with a context for each waiter, expiry and statistics, which hits pay for. ristretto and theine apply writes
 // later; ristretto drops some when it is busy, decides by chance whether it keeps an entry, and may answer with a value of a colliding key. The cache to hit
 // is filled before, and is waited for. golang-lru has one lock and keeps the newest. Ours, otter and theine load once for concurrent misses of one
-// key; golang-lru and ristretto do not load, so the loading benchmark has only those that do.
+// key; golang-lru and ristretto do not load, so the loading benchmarks have only those that do. In ReadThrough nobody loads: the
+// caller looks a key up and sets it, and two callers would do so at once; ours pays there for otter's write and for a lock that orders writes and loads. In
+// LoadingReadThrough otter and theine run the load on the goroutine of the caller that misses, with that caller's context, so that its end is the end of the load
+// for all who wait; ours runs it on a goroutine of its own, with a context that ends with the last of them, and a caller whose time is over returns at once.
 package cache_test
 
 import (
@@ -165,6 +169,32 @@ func BenchmarkLoadingHit(b *testing.B) {
 				read(k)
 			}
 			parallel(b, keys, read)
+		})
+	}
+}
+
+// BenchmarkLoadingReadThrough is BenchmarkReadThrough with caches that load what is missing.
+func BenchmarkLoadingReadThrough(b *testing.B) {
+	keys := zipf(entries*20, 2)
+	for _, maker := range loaders {
+		b.Run(maker.name, func(b *testing.B) {
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				b.StopTimer()
+				load, closeIt := maker.make(entries)
+				b.StartTimer()
+				for _, key := range keys {
+					n++
+					if v, err := load(ctx, key); v != 2*key || err != nil {
+						b.Fatalf("%d, %v is the answer for %d", v, err, key)
+					}
+				}
+				b.StopTimer()
+				closeIt()
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/read")
 		})
 	}
 }
