@@ -38,7 +38,7 @@ func (c *core[K, Req, V]) start(f *flight[K, Req, V]) {
 
 // run is the goroutine of a load.
 func (c *core[K, Req, V]) run(f *flight[K, Req, V]) {
-	growStack(uint(f.waiters))
+	growStack(0)
 	began := c.engine.now()
 	returned := false
 	defer func() {
