@@ -31,7 +31,7 @@ func TestLoadThatNeverBeganIsNoCall(t *testing.T) {
 		synctest.Wait()
 		assert.Equal(t, [][]int{{2}}, m.seen())
 		s := c.Stats()
-		assert.Equal(t, [3]uint64{2, 1, 1}, [3]uint64{s.Loads, s.LoadErrors, s.Calls})
+		assert.Equal(t, [3]uint64{2, 1, 1}, [3]uint64{s.Loads, s.LoadsFailed, s.Calls})
 		assert.Equal(t, 1, events)
 	}, cache.WithNamespace(namespace))
 }
@@ -56,7 +56,7 @@ func TestDroppedLoadsAreCounted(t *testing.T) {
 		synctest.Wait()
 		s := c.Stats()
 		assert.Equal(t, [2]uint64{3, 1}, [2]uint64{s.Misses, s.Refreshes})
-		assert.Equal(t, [4]uint64{4, 2, 1, 2}, [4]uint64{s.Loads, s.LoadErrors, s.RefreshErrors, s.Calls})
+		assert.Equal(t, [4]uint64{4, 2, 1, 2}, [4]uint64{s.Loads, s.LoadsFailed, s.RefreshesFailed, s.Calls})
 		assert.Equal(t, [][]int{{3}, {1}}, m.seen())
 	})
 }

@@ -12,7 +12,7 @@ import (
 //
 // Every request, a Do or a key of GetAll, is counted once as Hits, Stale, Negative, Misses, Coalesced or Collisions, unless it is
 // rejected or its context has ended before. Get is not counted. Every load that is over is counted in Loads, also one that was cancelled before the
-// load function was called: that one is in LoadErrors, and not in Calls.
+// load function was called: that one is in LoadsFailed, and not in Calls.
 type Stats struct {
 	Hits       uint64 // requests answered with a fresh value
 	Stale      uint64 // requests answered at once with an old value (Config.StaleWhileRevalidate, StaleIfError)
