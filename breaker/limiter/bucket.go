@@ -3,19 +3,22 @@ package limiter
 import (
 	"math"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
-// bucket is one limit: a rate.Limiter, and what that lacks. It is guarded by the mutex of its core, which must give it times
-// that do not go back (rate.Limiter would refill twice).
+// bucket is one limit: a token bucket that is not refilled by anybody. It holds the level of a moment, from which follows the level of
+// any later one.
 //
-// rate.Limiter is used as a plain bucket: tokens are taken when they are there and never reserved ahead, because a reservation that is
-// cancelled does not bring forward those made after it. Its ReserveN with a negative n gives tokens back. That is not documented (golang/go#54082
-// asks for it); TestBucket fails if it ceases to hold.
+// Tokens are taken when they are there and never reserved ahead, because a reservation that is cancelled does not bring
+// forward those made after it.
+//
+// It is guarded by the mutex of its core. Times are since the core's start; one that is earlier than what the level is of counts as that.
 type bucket struct {
-	lim   *rate.Limiter // nil: no limit
-	limit Limit         // with the defaults filled in
+	limit   Limit   // with the defaults filled in
+	limited bool    // limit is not the zero one
+	perNano float64 // what comes in each nanosecond
+	burst   float64 // of limit
+	amount  float64 // the level at the time at
+	at      time.Duration
 }
 
 // rounding is what a level may be off a whole number, being a float, and still count as one.
@@ -23,118 +26,118 @@ const rounding = 1e-6
 
 // set changes the limit. The level stays, up to the new burst, and as a whole number if it is not refilled any more; a bucket that had no
 // limit is full.
-func (b *bucket) set(t time.Time, l Limit) {
-	b.limit = l
-	switch {
-	case l == Limit{}:
-		b.lim = nil
-	case b.lim == nil:
-		b.lim = rate.NewLimiter(rate.Limit(l.perSecond()), l.Burst)
-	case l.Events == 0:
-		// What is a hair below a whole number would stay there.
-		level := int(math.Floor(b.lim.TokensAt(t) + rounding))
-		b.lim = rate.NewLimiter(0, l.Burst)
-		if missing := l.Burst - level; missing > 0 {
-			b.charge(t, missing)
-		}
-	default:
-		b.lim.SetLimitAt(t, rate.Limit(l.perSecond()))
-		b.lim.SetBurstAt(t, l.Burst)
+func (b *bucket) set(now time.Duration, l Limit) {
+	level := b.level(now) // infinite if there was no limit
+	b.limit, b.limited, b.perNano, b.burst = l, l != Limit{}, l.perNano(), float64(l.Burst)
+	if l.Events == 0 {
+		level = math.Floor(level + rounding) // what is a hair below a whole number would stay there
 	}
+	b.put(now, min(level, b.burst))
 }
 
-// take takes n if the bucket has them. More than the burst is borrowed from a full bucket; the caller has checked that this is allowed.
-func (b *bucket) take(t time.Time, n int) bool {
-	switch {
-	case b.lim == nil || n == 0:
-		return true
-	case n <= b.limit.Burst:
-		return b.lim.AllowN(t, n)
-	case b.limit.Burst == 0 || !b.lim.AllowN(t, b.limit.Burst):
-		return false
+// level is what could be taken now; less than 0 is a debt.
+func (b *bucket) level(now time.Duration) float64 {
+	if !b.limited {
+		return math.Inf(1)
 	}
-	b.charge(t, n-b.limit.Burst)
-	return true
+	return b.filled(now)
+}
+
+// filled is the level of a bucket with a limit.
+func (b *bucket) filled(now time.Duration) float64 {
+	return min(b.amount+float64(max(now-b.at, 0))*b.perNano, b.burst)
+}
+
+// put makes the level that of now.
+func (b *bucket) put(now time.Duration, level float64) {
+	b.amount, b.at = level, max(b.at, now)
+}
+
+// has reports whether n can be taken, and the level to put then. It changes nothing: with two buckets both are asked before either
+// gives, and what comes in between two requests that are refused is not rounded away.
+//
+// More than the burst is borrowed from a full bucket; the caller has checked that this is allowed.
+func (b *bucket) has(now time.Duration, n int) (rest float64, ok bool) {
+	if !b.limited {
+		return 0, true
+	}
+	level, need := b.filled(now), float64(n)
+	if level >= need {
+		return level - need, true
+	}
+	return level - need, n == 0 || b.limit.Burst > 0 && b.in(level, min(need, b.burst)) == 0
 }
 
 // charge takes n whether the bucket has them or not.
-func (b *bucket) charge(t time.Time, n int) {
-	if n <= b.limit.Burst {
-		b.lim.ReserveN(t, n)
-		return
+func (b *bucket) charge(now time.Duration, n int) {
+	if b.limited {
+		b.put(now, b.filled(now)-float64(n))
 	}
-	b.lim.SetBurstAt(t, n) // ReserveN refuses more than the burst
-	b.lim.ReserveN(t, n)
-	b.lim.SetBurstAt(t, b.limit.Burst)
 }
 
 // chargeDownTo takes n as far as the level stays at -maxDebt or above, and returns what that leaves out.
-func (b *bucket) chargeDownTo(t time.Time, n, maxDebt int) (left int) {
-	if b.lim == nil {
+func (b *bucket) chargeDownTo(now time.Duration, n, maxDebt int) (left int) {
+	if !b.limited {
 		return 0
 	}
-	room := math.Floor(b.lim.TokensAt(t) + float64(maxDebt) + rounding)
+	room := math.Floor(b.filled(now) + float64(maxDebt) + rounding)
 	if float64(n) > room {
 		left = n - int(max(room, 0))
 		n -= left
 	}
 	if n > 0 {
-		b.charge(t, n)
+		b.charge(now, n)
 	}
 	return left
 }
 
 // forgive gives back what is below -maxDebt, rounded up, and returns it.
-func (b *bucket) forgive(t time.Time, maxDebt int) int {
-	over := math.Ceil(-b.level(t) - float64(maxDebt) - rounding)
+func (b *bucket) forgive(now time.Duration, maxDebt int) int {
+	over := math.Ceil(-b.level(now) - float64(maxDebt) - rounding)
 	if over <= 0 {
 		return 0
 	}
-	b.credit(t, int(over))
+	b.credit(now, int(over))
 	return int(over)
 }
 
 // credit gives n back. What does not fit into the bucket is lost.
-func (b *bucket) credit(t time.Time, n int) {
-	if b.lim != nil && n > 0 {
-		b.lim.ReserveN(t, -n)
+func (b *bucket) credit(now time.Duration, n int) {
+	if b.limited && n > 0 {
+		b.put(now, min(b.filled(now)+float64(n), b.burst))
 	}
-}
-
-// level is what could be taken now; less than 0 is a debt.
-func (b *bucket) level(t time.Time) float64 {
-	if b.lim == nil {
-		return math.Inf(1)
-	}
-	return b.lim.TokensAt(t)
 }
 
 // lower takes what there is above n, rounded up.
-func (b *bucket) lower(t time.Time, n int) {
-	if b.lim == nil || n < 0 {
+func (b *bucket) lower(now time.Duration, n int) {
+	if !b.limited || n < 0 {
 		return
 	}
-	if above := math.Ceil(b.lim.TokensAt(t) - float64(n) - rounding); above > 0 {
-		b.charge(t, int(above))
+	if above := math.Ceil(b.filled(now) - float64(n) - rounding); above > 0 {
+		b.charge(now, int(above))
 	}
 }
 
-// wait is the time until n have come in that are not there now, Never if they do not. Like rate.Limiter it rounds down to
-// nanoseconds, so that take succeeds when it is 0.
-func (b *bucket) wait(t time.Time, n int64) time.Duration {
-	if b.lim == nil {
+// wait is the time until n have come in that are not there now, Never if they do not.
+func (b *bucket) wait(now time.Duration, n int64) time.Duration {
+	if !b.limited {
 		return 0
 	}
-	missing := float64(n) - b.lim.TokensAt(t)
-	if missing <= 0 {
+	return b.in(b.filled(now), float64(n))
+}
+
+// in is the time in which a level rises to n, Never if it does not. It is rounded down to nanoseconds, the smallest time that can be
+// waited; so has, which asks it, lets through what is missing less than a nanosecond's worth.
+func (b *bucket) in(level, n float64) time.Duration {
+	missing := n - level
+	switch {
+	case missing <= 0:
 		return 0
-	}
-	perSecond := b.limit.perSecond()
-	if perSecond == 0 {
+	case b.perNano == 0:
 		return Never
 	}
-	ns := missing / perSecond * float64(time.Second)
-	if ns >= float64(math.MaxInt64) {
+	ns := missing / b.perNano
+	if ns >= math.MaxInt64 {
 		return Never
 	}
 	return time.Duration(ns)
@@ -143,7 +146,7 @@ func (b *bucket) wait(t time.Time, n int64) time.Duration {
 // price is what the level must reach for n to be taken: a request that borrows needs a full bucket.
 func (b *bucket) price(n int) int64 {
 	switch {
-	case b.lim == nil:
+	case !b.limited:
 		return 0
 	case b.limit.Burst == 0: // lets nothing through
 		return min(int64(n), 2*MaxEvents) // like a waiter's weight, which it is added to

@@ -55,12 +55,12 @@ func PerSecond(n int) Limit { return Limit{Events: n, Per: time.Second} }
 // PerMinute is a Limit of n a minute, all of which may go at once: the RPM and TPM of hosted models.
 func PerMinute(n int) Limit { return Limit{Events: n, Per: time.Minute} }
 
-// perSecond is the rate in events a second.
-func (l Limit) perSecond() float64 {
+// perNano is the rate in events a nanosecond.
+func (l Limit) perNano() float64 {
 	if l.Events == 0 {
 		return 0
 	}
-	return float64(l.Events) / l.Per.Seconds()
+	return float64(l.Events) / float64(l.Per)
 }
 
 // fillTime is how long n events take to come in, in nanoseconds.
@@ -68,7 +68,7 @@ func (l Limit) fillTime(n int64) float64 {
 	if l.Events == 0 {
 		return 0
 	}
-	return float64(n) / l.perSecond() * float64(time.Second)
+	return float64(n) / l.perNano()
 }
 
 // String describes the limit.
@@ -97,8 +97,7 @@ func (l Limit) withDefaults(name string) (Limit, error) {
 	return l, l.checkFillTime(name, 0)
 }
 
-// checkFillTime finds limits that take centuries to fill from the deepest debt: their waits would not fit into a time.Duration (and overflow in
-// rate.Limiter, which then lets everything through).
+// checkFillTime finds limits that take centuries to fill from the deepest debt: their waits would not fit into a time.Duration.
 func (l Limit) checkFillTime(name string, maxDebt int) error {
 	if l.fillTime(int64(l.Burst)+int64(maxDebt)) > float64(maxFillTime) {
 		return fmt.Errorf("limiter: %s, %v, takes more than %v to fill from a debt of %d; for a budget leave Events 0", name, l, maxFillTime, maxDebt)

@@ -78,8 +78,6 @@ func (c *core) tick(now time.Duration) time.Duration {
 	return c.now
 }
 
-func (c *core) at(now time.Duration) time.Time { return c.start.Add(now) }
-
 // lock takes the lock for a change, and returns the core to change: c, or what stands for it if it was evicted. revive says whether
 // the change takes anything away, so that it must not be forgotten.
 func (c *core) lock(revive bool) (*core, time.Duration) {
@@ -187,13 +185,17 @@ func (c *core) take(now time.Duration, cost int) bool {
 	if now < c.pausedUntil {
 		return false
 	}
-	t := c.at(now)
-	if !c.requests.take(t, 1) {
+	requests, ok := c.requests.has(now, 1)
+	if !ok {
 		return false
 	}
-	if !c.cost.take(t, cost) {
-		c.requests.credit(t, 1)
+	rest, ok := c.cost.has(now, cost)
+	if !ok {
 		return false
+	}
+	c.requests.put(now, requests)
+	if cost > 0 {
+		c.cost.put(now, rest)
 	}
 	return true
 }
@@ -206,8 +208,7 @@ func (c *core) admitted(cost int) {
 // estimate is how long a request waits behind n others of the given cost, as things stand, and what for. Where both limits bind in turn it
 // may be too short, never too long.
 func (c *core) estimate(now time.Duration, cost, n int, weight int64) (time.Duration, Cause) {
-	t := c.at(now)
-	wait, cause := c.requests.wait(t, 1+int64(n)), CauseRequests
+	wait, cause := c.requests.wait(now, 1+int64(n)), CauseRequests
 	if w := c.pausedUntil - now; w > wait {
 		wait, cause = w, CausePause
 	}
@@ -215,7 +216,7 @@ func (c *core) estimate(now time.Duration, cost, n int, weight int64) (time.Dura
 		weight -= int64(c.cfg.MaxDebt) // the debt of one who borrows is not for those behind to wait for who cost nothing
 	}
 	if cost > 0 || weight > 0 {
-		if w := c.cost.wait(t, weight+c.cost.price(cost)); w > wait {
+		if w := c.cost.wait(now, weight+c.cost.price(cost)); w > wait {
 			wait, cause = w, CauseCost
 		}
 	}
@@ -314,10 +315,9 @@ func (c *core) configure(cfg *Config) {
 	now := c.tick(time.Since(c.start))
 	c.cfg = cfg
 	c.maxCost.Store(cfg.maxCost())
-	t := c.at(now)
-	c.requests.set(t, cfg.Requests)
-	c.cost.set(t, cfg.Cost)
-	count(&c.stats.ForgivenCost, c.cost.forgive(t, cfg.MaxDebt))
+	c.requests.set(now, cfg.Requests)
+	c.cost.set(now, cfg.Cost)
+	count(&c.stats.ForgivenCost, c.cost.forgive(now, cfg.MaxDebt))
 	for w := c.queue.head; w != nil; {
 		next := w.next
 		if int64(w.cost) > c.maxCost.Load() {

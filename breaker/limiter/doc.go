@@ -56,11 +56,12 @@
 //
 // # Cost
 //
-// No goroutine, and no timer while nobody waits. Do allocates nothing, Acquire its permit. A request that does not wait costs one mutex and
-// one rate.Limiter.AllowN for each limit; go test -bench . shows it beside these. In a Keyed all keys share one mutex; keys are kept,
+// No goroutine, and no timer while nobody waits. Do allocates nothing, Acquire its permit. A request that does not wait costs one mutex
+// and one reading of the clock; go test -bench . shows it beside x/time/rate. In a Keyed all keys share one mutex; keys are kept,
 // whether used or not, until MaxKeys are and a new one comes.
 //
 // # Sources
 //
-// Token bucket: RFC 2697, section 3, in the form of golang.org/x/time/rate, which holds the buckets.
+// Token bucket: RFC 2697, section 3, in the form that golang.org/x/time/rate gave it: a level and the time that it is of. The tests check the
+// buckets against that package.
 package limiter

@@ -8,7 +8,6 @@ type Bucket = bucket
 // The methods of bucket.
 var (
 	BucketSet          = (*bucket).set
-	BucketTake         = (*bucket).take
 	BucketCharge       = (*bucket).charge
 	BucketChargeDownTo = (*bucket).chargeDownTo
 	BucketCredit       = (*bucket).credit
@@ -16,6 +15,15 @@ var (
 	BucketLevel        = (*bucket).level
 	BucketWait         = (*bucket).wait
 )
+
+// BucketTake takes n if the bucket has them.
+func BucketTake(b *Bucket, now time.Duration, n int) bool {
+	rest, ok := b.has(now, n)
+	if ok {
+		b.put(now, rest)
+	}
+	return ok
+}
 
 // TimerStopped reports whether the limiter's timer is stopped, which it then is in any case.
 func (l *Limiter[Req, Resp]) TimerStopped() bool {

@@ -54,19 +54,19 @@ func settle(own, total receipt, cost, actual int) {
 
 func (r receipt) settle(cost, actual int) {
 	c, now := r.core.lock(actual > cost)
-	stats, t := &c.stats, c.at(now)
+	stats := &c.stats
 	switch {
 	case actual < 0:
 		stats.Returned++
 		count(&stats.RefundedCost, cost)
-		c.giveBack(t, r.from, 1, cost)
+		c.giveBack(now, r.from, 1, cost)
 	case actual < cost:
 		count(&stats.RefundedCost, cost-actual)
-		c.giveBack(t, r.from, 0, cost-actual)
+		c.giveBack(now, r.from, 0, cost-actual)
 	default:
 		extra, forgiven := actual-cost, 0
 		if r.from.cost == c.epochs.cost {
-			forgiven = c.cost.chargeDownTo(t, extra, c.cfg.MaxDebt)
+			forgiven = c.cost.chargeDownTo(now, extra, c.cfg.MaxDebt)
 		}
 		count(&stats.ExtraCost, extra-forgiven)
 		count(&stats.ForgivenCost, forgiven)
@@ -75,12 +75,12 @@ func (r receipt) settle(cost, actual int) {
 }
 
 // giveBack gives back to those limits that it was taken from.
-func (c *core) giveBack(t time.Time, from epochs, requests, cost int) {
+func (c *core) giveBack(now time.Duration, from epochs, requests, cost int) {
 	if from.requests == c.epochs.requests {
-		c.requests.credit(t, requests)
+		c.requests.credit(now, requests)
 	}
 	if from.cost == c.epochs.cost {
-		c.cost.credit(t, cost)
+		c.cost.credit(now, cost)
 	}
 }
 
@@ -102,8 +102,8 @@ func (c *core) resume() {
 
 func (c *core) lower(requests, cost int) {
 	c, now := c.lock(true)
-	c.requests.lower(c.at(now), requests)
-	c.cost.lower(c.at(now), cost)
+	c.requests.lower(now, requests)
+	c.cost.lower(now, cost)
 	c.unlock()
 }
 
@@ -115,10 +115,9 @@ func (c *core) level() Level {
 }
 
 func (c *core) levelAt(now time.Duration) Level {
-	t := c.at(now)
 	return Level{
-		Requests: c.requests.level(t),
-		Cost:     c.cost.level(t),
+		Requests: c.requests.level(now),
+		Cost:     c.cost.level(now),
 		Paused:   max(c.pausedUntil-now, 0),
 		Queued:   c.queue.n,
 	}
@@ -126,8 +125,7 @@ func (c *core) levelAt(now time.Duration) Level {
 
 // fullIn is how long it takes until there is nothing to remember: full buckets, no pause, and so nobody who waits. 0 if that is now.
 func (c *core) fullIn(now time.Duration) time.Duration {
-	t := c.at(now)
 	return max(c.pausedUntil-now, 0,
-		c.requests.wait(t, int64(c.requests.limit.Burst)),
-		c.cost.wait(t, int64(c.cost.limit.Burst)))
+		c.requests.wait(now, int64(c.requests.limit.Burst)),
+		c.cost.wait(now, int64(c.cost.limit.Burst)))
 }

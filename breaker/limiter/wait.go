@@ -75,6 +75,6 @@ func (c *core) undo(ctx context.Context, from epochs, cost int, waited time.Dura
 	c.stats.ReservedCost -= uint64(cost)
 	c.stats.QueueWait -= waited
 	c.left(ctx)
-	c.giveBack(c.at(now), from, 1, cost)
+	c.giveBack(now, from, 1, cost)
 	c.unlock()
 }
