@@ -23,12 +23,15 @@ func TestAllocs(t *testing.T) {
 	require.NoError(t, err)
 	k, err := limiter.NewKeyed(func(i int) int { return i % 8 }, echo, limiter.KeyedConfig{Each: cfg, Total: cfg}, opts...)
 	require.NoError(t, err)
+	unsettled, err := limiter.New(echo, cfg, opts[0])
+	require.NoError(t, err)
 	i := 0
 	for name, c := range map[string]struct {
 		want float64
 		call func() error
 	}{
 		"Limiter.Do": {0, func() error { _, err := l.Do(t.Context(), i); return err }},
+		"unsettled":  {0, func() error { _, err := unsettled.Do(t.Context(), i); return err }},
 		"Keyed.Do":   {0, func() error { _, err := k.Do(t.Context(), i); return err }},
 		"Acquire and Settle": {1, func() error { // the permit
 			permit, err := l.Acquire(t.Context(), 100)

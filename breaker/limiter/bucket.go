@@ -68,10 +68,18 @@ func (b *bucket) has(now time.Duration, n int) (rest float64, ok bool) {
 	return level - need, n == 0 || b.limit.Burst > 0 && b.in(level, min(need, b.burst)) == 0
 }
 
+// spare is what of n may be left to a lease: part of what is there for certain, and little beside the burst.
+func (b *bucket) spare(n float64) float64 {
+	if !b.limited {
+		return n
+	}
+	return max(min(n, b.amount, b.burst/leaseShare), 0)
+}
+
 // charge takes n whether the bucket has them or not.
-func (b *bucket) charge(now time.Duration, n int) {
+func (b *bucket) charge(now time.Duration, n float64) {
 	if b.limited {
-		b.put(now, b.filled(now)-float64(n))
+		b.put(now, b.filled(now)-n)
 	}
 }
 
@@ -86,7 +94,7 @@ func (b *bucket) chargeDownTo(now time.Duration, n, maxDebt int) (left int) {
 		n -= left
 	}
 	if n > 0 {
-		b.charge(now, n)
+		b.charge(now, float64(n))
 	}
 	return left
 }
@@ -114,7 +122,7 @@ func (b *bucket) lower(now time.Duration, n int) {
 		return
 	}
 	if above := math.Ceil(b.filled(now) - float64(n) - rounding); above > 0 {
-		b.charge(now, int(above))
+		b.charge(now, above)
 	}
 }
 

@@ -36,6 +36,9 @@ const maxFillTime = 100 * 365 * 24 * time.Hour
 // 100 ms, all at once. A stretch that begins then sees at most what the rate gives in 100 ms more: of a limit per minute that is 1/600 of the
 // Events, but ten times the Events if Per is 10 ms. With NoWait, and with TryAcquire while nobody waits, there is nothing to catch up with.
 //
+// A limit whose Burst is 1024 or more may let through a little less than that at once after a quiet time: by 1/1024 of it, or by 64 requests like those
+// before, whichever is less. See the package's documentation, Cost.
+//
 // The zero Limit is no limit. A Limit that has only Per lets nothing through (a tenant whose quota is 0). One that has only Burst is a
 // budget: it is never refilled, and gets back only what is refunded. A limit that would take more than a hundred years to fill is an error from New.
 type Limit struct {

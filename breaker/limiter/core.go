@@ -24,13 +24,15 @@ type core struct {
 	home  home // nil if it is not one of the keys of a Keyed
 	gone  bool // evicted; see home
 
-	maxCost atomic.Int64 // of cfg, to be read without the lock
+	maxCost atomic.Int64  // of cfg, to be read without the lock
+	lease   atomic.Uint64 // what may be taken without the lock
 
 	cfg         *Config       // with the defaults filled in; replaced, not changed
 	now         time.Duration // up to which time has passed for what follows
 	requests    bucket
 	cost        bucket
 	pausedUntil time.Duration
+	leased      uint64 // what lease was at first, 0 if there is none
 	queue       fifo
 	timer       *time.Timer
 	armed       bool
@@ -75,6 +77,7 @@ func (c *core) init(s *shared, cfg *Config) {
 // tick is the time now, which must not go back: the clock was read before the lock was taken. Heads that were due before go first.
 func (c *core) tick(now time.Duration) time.Duration {
 	c.advance(max(c.now, now))
+	c.takeBack()
 	return c.now
 }
 
@@ -139,6 +142,24 @@ func (c *core) acquire(ctx context.Context, cost int, try bool) (receipt, error)
 		r.from, err = c.finish(ctx, cost, w, err)
 	}
 	return r, err
+}
+
+// pass is acquire for a request that is never settled, and that waits if need be.
+func (c *core) pass(ctx context.Context, cost int) error {
+	if c.takeLeased(cost) {
+		return nil
+	}
+	now := time.Since(c.start)
+	c.mu.Lock()
+	w, err := c.admit(ctx, cost, false, now)
+	if w == nil && err == nil {
+		c.leave(cost)
+	}
+	c.mu.Unlock()
+	if w != nil || err != nil {
+		_, err = c.finish(ctx, cost, w, err)
+	}
+	return err
 }
 
 // admit is acquire under the lock, up to the point where it has to wait: with the waiter that it returns.

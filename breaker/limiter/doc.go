@@ -57,7 +57,10 @@
 // # Cost
 //
 // No goroutine, and no timer while nobody waits. Do allocates nothing, Acquire its permit. A request that does not wait costs one mutex
-// and one reading of the clock; go test -bench . shows it beside x/time/rate. In a Keyed all keys share one mutex; keys are kept,
+// and one reading of the clock. Where it is not settled (no [WithActual], no permit), nobody waits, and the Burst is 1024 or more, one of up to
+// 64 costs as much, and the others one compare-and-swap: they take from what that one has set apart, 1/1024 of the Burst at most, without looking whether more
+// has come in. What they take is booked as if it was taken when somebody looks next, so no more is let through than the limits say, and at most
+// what was set apart less. go test -bench . shows it beside x/time/rate. In a Keyed all keys share one mutex; keys are kept,
 // whether used or not, until MaxKeys are and a new one comes.
 //
 // # Sources

@@ -49,7 +49,7 @@ func (k *Keyed[K, Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 		return resp, err
 	}
 	cost := k.callbacks.costOf(req)
-	own, total, err := k.acquire(ctx, k.key(req), cost, false)
+	own, total, err := k.acquire(ctx, k.key(req), cost, false, k.callbacks.actual != nil)
 	if err != nil {
 		return resp, err
 	}
@@ -72,15 +72,15 @@ func (k *Keyed[K, Req, Resp]) permit(ctx context.Context, key K, cost int, try b
 	if err := ended(ctx); err != nil {
 		return nil, err
 	}
-	own, total, err := k.acquire(ctx, key, cost, try)
+	own, total, err := k.acquire(ctx, key, cost, try, true)
 	if err != nil {
 		return nil, err
 	}
 	return &Permit{own: own, total: total, cost: cost}, nil
 }
 
-// acquire takes from the key, then from the total.
-func (k *Keyed[K, Req, Resp]) acquire(ctx context.Context, key K, cost int, try bool) (own, total receipt, err error) {
+// acquire takes from the key, then from the total. What is not settled needs no receipt from the total.
+func (k *Keyed[K, Req, Resp]) acquire(ctx context.Context, key K, cost int, try, settled bool) (own, total receipt, err error) {
 	err = checkCost(cost)
 	if err == nil {
 		err = checkKey(key)
@@ -100,7 +100,11 @@ func (k *Keyed[K, Req, Resp]) acquire(ctx context.Context, key K, cost int, try 
 			own.settle(cost, NeverRan)
 		}
 	}()
-	total, err = k.total.acquire(ctx, cost, try)
+	if settled {
+		total, err = k.total.acquire(ctx, cost, try)
+	} else {
+		err = k.total.pass(ctx, cost)
+	}
 	through = err == nil
 	return own, total, err
 }
@@ -164,7 +168,7 @@ func (k *Keyed[K, Req, Resp]) Stats() KeyedStats {
 	s := KeyedStats{Each: k.table.stats, Keys: len(k.table.entries), Evicted: k.table.evicted}
 	k.table.mu.Unlock()
 	k.total.mu.Lock()
-	s.Total = k.total.stats
+	s.Total = k.total.counters()
 	k.total.mu.Unlock()
 	return s
 }

@@ -52,7 +52,16 @@ func (l *Limiter[Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 		return resp, err
 	}
 	cost := l.callbacks.costOf(req)
-	own, err := l.acquire(ctx, cost, false)
+	if err := checkCost(cost); err != nil {
+		return resp, err
+	}
+	own := receipt{core: &l.core}
+	var err error
+	if l.callbacks.actual == nil {
+		err = l.core.pass(ctx, cost)
+	} else {
+		own, err = l.core.acquire(ctx, cost, false)
+	}
 	if err != nil {
 		return resp, err
 	}
@@ -76,18 +85,14 @@ func (l *Limiter[Req, Resp]) permit(ctx context.Context, cost int, try bool) (*P
 	if err := ended(ctx); err != nil {
 		return nil, err
 	}
-	own, err := l.acquire(ctx, cost, try)
+	if err := checkCost(cost); err != nil {
+		return nil, err
+	}
+	own, err := l.core.acquire(ctx, cost, try)
 	if err != nil {
 		return nil, err
 	}
 	return &Permit{own: own, cost: cost}, nil
-}
-
-func (l *Limiter[Req, Resp]) acquire(ctx context.Context, cost int, try bool) (receipt, error) {
-	if err := checkCost(cost); err != nil {
-		return receipt{}, err
-	}
-	return l.core.acquire(ctx, cost, try)
 }
 
 // Pause lets nothing through for d from now: a cooldown, for a back-end that asks for one (Retry-After) outside of what WithPause
@@ -140,5 +145,5 @@ func (l *Limiter[Req, Resp]) Reconfigure(cfg Config) error {
 func (l *Limiter[Req, Resp]) Stats() Stats {
 	l.shared.mu.Lock()
 	defer l.shared.mu.Unlock()
-	return l.shared.stats
+	return l.core.counters()
 }

@@ -114,7 +114,7 @@ func FuzzBucket(f *testing.F) {
 				limiter.BucketCredit(&b, now, n)
 				r.credit(now, n)
 			case 5:
-				limiter.BucketCharge(&b, now, n)
+				limiter.BucketCharge(&b, now, float64(n))
 				r.charge(now, n)
 			default:
 				now += time.Duration(n) * []time.Duration{1, time.Microsecond, ms, time.Second}[p.next(4)]
