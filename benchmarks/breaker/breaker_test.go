@@ -4,6 +4,7 @@
 // its documentation calls standalone: then they are asked for a permit, and need no context. The breakers look at the last 100 calls (gobreaker: at counts
 // of an interval, which is what it has); the bulkheads and limiters have room for all, so nobody waits or is rejected. gobreaker has no context. Ours and
 // x/time/rate, which most limiters are built on, would wait for as long as the context allows, failsafe-go's would reject.
+// Our limiter looks at the clock for one of 65 requests if its burst is 1024 or more, as here; the others, and ours with a small burst, do for each.
 package breaker_test
 
 import (
@@ -27,6 +28,8 @@ import (
 const (
 	room   = 1 << 20
 	events = 1 << 30 // a second
+
+	smallBurst = 1000 // below what our limiter needs to let requests through without looking at the clock
 )
 
 // echo is not inlined where it is called directly, as it cannot be where it is passed.
@@ -57,8 +60,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-func newLimiter(next limiter.Func[int, int]) limiter.Func[int, int] {
-	return must(limiter.New(next, limiter.Config{Requests: limiter.Limit{Events: events, Per: time.Second, Burst: events}})).Do
+func newLimiter(next limiter.Func[int, int], burst int) limiter.Func[int, int] {
+	return must(limiter.New(next, limiter.Config{Requests: limiter.Limit{Events: events, Per: time.Second, Burst: burst}})).Do
 }
 
 func newBulkhead(next bulkhead.Func[int, int]) bulkhead.Func[int, int] {
@@ -153,7 +156,8 @@ func BenchmarkBulkhead(b *testing.B) {
 
 // BenchmarkLimiter is a limit on the rate that is not reached.
 func BenchmarkLimiter(b *testing.B) {
-	b.Run("patterns", func(b *testing.B) { run(b, newLimiter(echo)) })
+	b.Run("patterns", func(b *testing.B) { run(b, newLimiter(echo, events)) })
+	b.Run("patterns-small-burst", func(b *testing.B) { run(b, newLimiter(echo, smallBurst)) })
 	b.Run("failsafe-go", func(b *testing.B) { run(b, failsafeDo(ratelimiter.NewBursty[int](events, time.Second))) })
 	b.Run("failsafe-go-standalone", func(b *testing.B) { run(b, standaloneLimiter(echo)) })
 	b.Run("x-time-rate", func(b *testing.B) {
@@ -169,7 +173,7 @@ func BenchmarkLimiter(b *testing.B) {
 
 // BenchmarkLayers is all three: limiter around bulkhead around breaker.
 func BenchmarkLayers(b *testing.B) {
-	b.Run("patterns", func(b *testing.B) { run(b, newLimiter(newBulkhead(newBreaker(echo)))) })
+	b.Run("patterns", func(b *testing.B) { run(b, newLimiter(newBulkhead(newBreaker(echo)), events)) })
 	b.Run("failsafe-go", func(b *testing.B) {
 		run(b, failsafeDo(ratelimiter.NewBursty[int](events, time.Second), failbulkhead.New[int](room), failsafeBreaker()))
 	})

@@ -72,6 +72,9 @@ func BenchmarkDo(b *testing.B) {
 	}
 	both := limiter.Config{Requests: plenty, Cost: plenty}
 	b.Run("limiter-requests", func(b *testing.B) { do(b, limiter.Config{Requests: plenty}) })
+	b.Run("limiter-small-burst", func(b *testing.B) { // too small for leases
+		do(b, limiter.Config{Requests: limiter.Limit{Events: plenty.Events, Per: plenty.Per, Burst: 1000}})
+	})
 	b.Run("limiter-both", func(b *testing.B) { do(b, both, limiter.WithCost(one)) })
 	b.Run("limiter-both-settled", func(b *testing.B) {
 		do(b, both, limiter.WithCost(func(int) int { return 100 }), limiter.WithActual(func(int, int, error) int { return 70 }))

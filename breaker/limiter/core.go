@@ -32,6 +32,7 @@ type core struct {
 	requests    bucket
 	cost        bucket
 	pausedUntil time.Duration
+	leases      bool   // by cfg, there may be some
 	leased      uint64 // what lease was at first, 0 if there is none
 	queue       fifo
 	timer       *time.Timer
@@ -76,9 +77,14 @@ func (c *core) init(s *shared, cfg *Config) {
 
 // tick is the time now, which must not go back: the clock was read before the lock was taken. Heads that were due before go first.
 func (c *core) tick(now time.Duration) time.Duration {
-	c.advance(max(c.now, now))
-	c.takeBack()
-	return c.now
+	if now = max(c.now, now); c.queue.head != nil {
+		c.advance(now)
+	}
+	c.now = now
+	if c.leased != 0 {
+		c.takeBack()
+	}
+	return now
 }
 
 // lock takes the lock for a change, and returns the core to change: c, or what stands for it if it was evicted. revive says whether
@@ -152,7 +158,7 @@ func (c *core) pass(ctx context.Context, cost int) error {
 	now := time.Since(c.start)
 	c.mu.Lock()
 	w, err := c.admit(ctx, cost, false, now)
-	if w == nil && err == nil {
+	if c.leases && w == nil && err == nil {
 		c.leave(cost)
 	}
 	c.mu.Unlock()
@@ -336,6 +342,7 @@ func (c *core) configure(cfg *Config) {
 	now := c.tick(time.Since(c.start))
 	c.cfg = cfg
 	c.maxCost.Store(cfg.maxCost())
+	c.leases = cfg.Requests.lends() && cfg.Cost.lends()
 	c.requests.set(now, cfg.Requests)
 	c.cost.set(now, cfg.Cost)
 	count(&c.stats.ForgivenCost, c.cost.forgive(now, cfg.MaxDebt))

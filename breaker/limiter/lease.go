@@ -22,6 +22,9 @@ const (
 	leaseCost = 1 << 54 // that of a lease if there is no limit to it
 )
 
+// lends reports whether the limit has enough for leases.
+func (l Limit) lends() bool { return l == Limit{} || l.Burst >= leaseShare }
+
 // takeLeased lets a request through if there is a lease that it fits into. It cannot be settled: of the limits that there are now nobody knows
 // whether it took from them.
 func (c *core) takeLeased(cost int) bool {
@@ -51,9 +54,6 @@ func (c *core) leave(cost int) {
 
 // takeBack ends the lease.
 func (c *core) takeBack() {
-	if c.leased == 0 {
-		return
-	}
 	used := c.leased - c.lease.Swap(0)
 	c.leased = 0
 	if used == 0 {
