@@ -92,7 +92,7 @@ func (c *core) remove() Counters {
 }
 
 // overEra is that of calls that begin after their breaker has been removed: sealed from the beginning.
-var overEra = &era{calls: counter{make([]stripe, 1)}, window: new(countWindow)}
+var overEra = &era{calls: counter{make([]count, 1)}, window: new(countWindow)}
 
 func init() { overEra.calls.seal() }
 

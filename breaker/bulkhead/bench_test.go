@@ -121,3 +121,12 @@ func BenchmarkReject(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkStripes is the cost of a call for which there is room: in the stripes, and where they are closed.
+func BenchmarkStripes(b *testing.B) {
+	for name, capacity := range map[string]int{"open": 1000, "too-small": 15} {
+		b.Run(name, func(b *testing.B) {
+			parallel(b, 1, doCall(b, bulkhead.Config{Capacity: capacity, MaxQueue: 1000}, func() {}))
+		})
+	}
+}

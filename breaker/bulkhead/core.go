@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/scalable-ai/patterns/internal/stripe"
 )
 
 // The fields of core.state, a signed word: what is free, over a count of admissions, over a flag.
@@ -24,7 +26,7 @@ const (
 // core is the bulkhead without the types of the requests.
 //
 // A call takes its cost by one compare-and-swap on state if nobody waits and enough is free (take), and gives it back by one addition
-// (free). All else happens under mu. No wake-up is lost, since both sides use the one word, whose changes have an order:
+// (free). While there is plenty of room part of it is in stripes (see place), with which calls do the same. All else happens under mu. No wake-up is lost, since both sides use the one word, whose changes have an order:
 //
 //   - Who has to wait sets the waiting flag, then looks at what is free (drain), both under mu.
 //   - Who releases adds to what is free, and sees from the result of the same addition whether the flag is set.
@@ -41,7 +43,9 @@ const (
 // The count is in the same word because a second one, written by all processors at each call, would cost as much again
 // as everything else.
 type core struct {
-	state atomic.Int64
+	state   atomic.Int64
+	_       [56]byte // what follows is read by all
+	stripes []place  // none on a single processor
 
 	cfg     Config
 	start   time.Time // the zero of all times inside
@@ -50,6 +54,7 @@ type core struct {
 	capacity atomic.Int64 // written under mu
 
 	mu        sync.Mutex
+	striped   bool // the stripes are open
 	queue     queue
 	woken     fifo // have their outcome; unlock wakes them
 	estimate  estimate
@@ -68,6 +73,12 @@ func (c *core) init(cfg Config) {
 	c.waiters.New = func() any { return &waiter{ready: make(chan struct{}, 1)} }
 	c.capacity.Store(int64(cfg.Capacity))
 	c.state.Store(int64(cfg.Capacity) * unit)
+	if n := stripe.Count(); n > 1 {
+		c.stripes = make([]place, n)
+	}
+	for i := range c.stripes {
+		c.stripes[i].state.Store(closed)
+	}
 }
 
 func (c *core) now() time.Duration { return time.Since(c.start) }
@@ -76,6 +87,7 @@ func (c *core) now() time.Duration { return time.Since(c.start) }
 type ticket struct {
 	cost  int64
 	since time.Duration // when it was admitted, or untimed
+	from  *atomic.Int64 // core.state, or that of a stripe
 }
 
 const untimed time.Duration = -1
@@ -87,31 +99,41 @@ func (c *core) acquire(ctx context.Context, cost int, try bool) (ticket, error) 
 			return ticket{}, c.reject(rejection{outcome: outcome{reason: ReasonBadRequest}, cost: int64(cost), class: classOf(ctx)})
 		}
 		c.admitted.Add(1)
-		return ticket{since: untimed}, nil
+		return ticket{since: untimed, from: &c.state}, nil
 	}
-	if s, ok := c.take(int64(cost)); ok {
+	if n := len(c.stripes); n > 0 {
+		from := &c.stripes[stripe.Index(n)].state
+		if s, ok := c.take(from, int64(cost)); ok {
+			if s&(countFull-counted) != 0 {
+				return ticket{int64(cost), untimed, from}, nil
+			}
+			return ticket{int64(cost), c.now(), from}, nil
+		}
+	}
+	if s, ok := c.take(&c.state, int64(cost)); ok {
 		// Reading the clock twice costs more than all the rest, so not every call is timed: one now and then, and those that leave
 		// no room for another like them. That is few while there is room, and nearly all when the estimate is about to be needed.
 		if s&(countFull-counted) != 0 && s>>unitBits >= 2*int64(cost) {
-			return ticket{int64(cost), untimed}, nil
+			return ticket{int64(cost), untimed, &c.state}, nil
 		}
-		return ticket{int64(cost), c.now()}, nil
+		return ticket{int64(cost), c.now(), &c.state}, nil
 	}
 	return c.acquireSlow(ctx, int64(cost), try)
 }
 
-// take takes the cost if it is free and nobody waits. It returns the state before that.
-func (c *core) take(cost int64) (int64, bool) {
+// take takes the cost from core.state or from a stripe, if it is free there and the flag is not set. It returns the state before that.
+func (c *core) take(from *atomic.Int64, cost int64) (int64, bool) {
 	for {
-		s := c.state.Load()
+		s := from.Load()
 		switch {
 		case s&waiting != 0 || s>>unitBits < cost:
 			return s, false
 		case s&countFull != 0:
 			c.mu.Lock()
-			c.moveCount()
+			c.moveCount(from)
+			c.open()
 			c.mu.Unlock()
-		case c.state.CompareAndSwap(s, s-cost*unit+counted):
+		case from.CompareAndSwap(s, s-cost*unit+counted):
 			return s, true
 		}
 	}
@@ -130,10 +152,10 @@ func (c *core) takeOnly(cost int64) bool {
 	}
 }
 
-// moveCount empties the count of admissions in state if it is full, under mu. Being full, it does not change meanwhile.
-func (c *core) moveCount() {
-	if c.state.Load()&countFull != 0 {
-		c.state.Add(-countFull)
+// moveCount empties the count of admissions in a state if it is full, under mu. Being full, it does not change meanwhile.
+func (c *core) moveCount(state *atomic.Int64) {
+	if state.Load()&countFull != 0 {
+		state.Add(-countFull)
 		c.admitted.Add(countFull / counted)
 	}
 }
@@ -141,11 +163,13 @@ func (c *core) moveCount() {
 // release ends an admission.
 func (c *core) release(t ticket) {
 	if t.since == untimed {
-		c.free(t.cost)
+		c.free(t.from, t.cost)
 		return
 	}
 	held := c.now() - t.since
-	c.state.Add(t.cost * unit)
+	if t.from == &c.state || !giveBack(t.from, t.cost) {
+		c.state.Add(t.cost * unit)
+	}
 	c.mu.Lock()
 	c.estimate.observe(t.cost, held)
 	c.drain()
@@ -153,7 +177,10 @@ func (c *core) release(t ticket) {
 }
 
 // free gives back what was taken, and wakes those that it is enough for.
-func (c *core) free(cost int64) {
+func (c *core) free(from *atomic.Int64, cost int64) {
+	if from != &c.state && giveBack(from, cost) {
+		return
+	}
 	if c.state.Add(cost*unit)&waiting != 0 {
 		c.mu.Lock()
 		c.drain()
@@ -161,7 +188,7 @@ func (c *core) free(cost int64) {
 	}
 }
 
-// available is what is free now, negative if there is a debt.
+// available is what is free now in core.state, negative if there is a debt: all that is free, unless the stripes are open.
 func (c *core) available() int64 { return c.state.Load() >> unitBits }
 
 // drain grants what can be granted to those in the queue. It must follow, under mu, whatever adds to what is free or changes the queue.
@@ -223,6 +250,7 @@ func (c *core) resize(capacity int) error {
 	}
 	c.mu.Lock()
 	defer c.unlock()
+	c.close()
 	old := c.capacity.Swap(int64(capacity))
 	c.state.Add((int64(capacity) - old) * unit)
 	for i := range c.queue.class {
@@ -242,8 +270,14 @@ func (c *core) snapshot() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	capacity, state := c.capacity.Load(), c.state.Load()
+	free, admitted := state>>unitBits, c.admitted.Load()+uint64(state&(unit-1)/counted)
+	for i := range c.stripes {
+		state := c.stripes[i].state.Load()
+		free += state >> unitBits
+		admitted += uint64(state & (unit - 1) / counted)
+	}
 	return Stats{
-		Admitted:  c.admitted.Load() + uint64(state&(unit-1)/counted),
+		Admitted:  admitted,
 		Waited:    c.queued.Load(),
 		Overtakes: c.overtakes,
 		Rejected: Rejections{
@@ -258,7 +292,7 @@ func (c *core) snapshot() Stats {
 		Expired:    c.expired.Load(),
 		QueueWait:  time.Duration(c.queueWait.Load()),
 		Capacity:   int(capacity),
-		InUse:      capacity - state>>unitBits,
+		InUse:      capacity - free,
 		Queued:     c.queue.n,
 		QueuedCost: c.queue.costFrom(0),
 		HoldTime:   c.estimate.holdTime(),

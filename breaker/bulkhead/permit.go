@@ -18,6 +18,7 @@ type Permit struct {
 	c     *core
 	held  atomic.Int64 // cost, or permitReleased
 	since time.Duration
+	from  *atomic.Int64
 }
 
 // acquire makes p, which is zero, a permit. It keeps p nowhere and Acquire is small enough to be inlined, so that the compiler can
@@ -30,7 +31,7 @@ func (p *Permit) acquire(ctx context.Context, c *core, cost int, try bool) (*Per
 	if err != nil {
 		return nil, err
 	}
-	p.c, p.since = c, t.since
+	p.c, p.since, p.from = c, t.since, t.from
 	p.held.Store(t.cost)
 	return p, nil
 }
@@ -42,7 +43,7 @@ func (p *Permit) Release() {
 		return
 	}
 	if held := p.held.Swap(permitReleased); held != permitReleased {
-		p.c.release(ticket{held, p.since})
+		p.c.release(ticket{held, p.since, p.from})
 	}
 }
 
@@ -86,15 +87,17 @@ func (p *Permit) Settle(actual int) error {
 		if more > 0 && p.c.available()-more < -maxDebt {
 			return fmt.Errorf("%w: settled at %d, with a debt of %d", ErrBadRequest, actual, -p.c.available())
 		}
-		p.c.state.Add(-more * unit)
+		if p.c.state.Add(-more*unit) < 0 && more > 0 {
+			p.c.gather() // a debt, perhaps: nothing may be admitted from the stripes then, either
+		}
 		if p.held.CompareAndSwap(held, int64(actual)) {
 			if less := held - int64(actual); less > 0 {
-				p.c.free(less)
+				p.c.free(p.from, less)
 			}
 			return nil
 		}
 		if more > 0 {
-			p.c.free(more)
+			p.c.free(&p.c.state, more)
 		}
 	}
 }

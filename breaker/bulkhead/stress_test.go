@@ -33,10 +33,11 @@ func TestStress(t *testing.T) {
 }
 
 type stress struct {
-	b      *bulkhead.Bulkhead[int, int]
-	cfg    bulkhead.Config
-	strict bool         // nobody resizes or settles for more, so the capacity is a bound at every moment
-	inUse  atomic.Int64 // what the callers know to hold
+	b       *bulkhead.Bulkhead[int, int]
+	cfg     bulkhead.Config
+	striped bool         // with stripes, which are opened at any time
+	strict  bool         // nobody resizes or settles for more, so the capacity is a bound at every moment
+	inUse   atomic.Int64 // what the callers know to hold
 
 	admitted, gone atomic.Uint64
 	rejected       [6]atomic.Uint64
@@ -58,6 +59,9 @@ func newStress(t *testing.T, random *rand.Rand) *stress {
 	var err error
 	s.b, err = bulkhead.New(s.run, s.cfg, bulkhead.WithCost(func(n int) int { return n / 8 }))
 	require.NoError(t, err)
+	if s.striped = random.IntN(2) == 0; s.striped {
+		s.b.UseStripes(2)
+	}
 	return s
 }
 
@@ -123,6 +127,9 @@ func (s *stress) round(t *testing.T, random *rand.Rand) {
 				if err := s.b.Resize(capacity); err != nil {
 					t.Error(err)
 				}
+			}
+			if s.striped {
+				s.b.OpenStripes()
 			}
 			if v := s.b.Stats(); v.InUse < 0 || s.strict && v.InUse > int64(v.Capacity) || v.Queued > s.cfg.MaxQueue {
 				t.Errorf("the books do not add up: %+v", v)

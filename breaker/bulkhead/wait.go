@@ -65,7 +65,7 @@ func (c *core) acquireSlow(ctx context.Context, cost int64, try bool) (ticket, e
 	case r.state == stateLeft || queued && err != nil:
 		// It may have been granted its cost at the same moment. There is one outcome, and it is this.
 		if r.state == stateGranted {
-			c.free(cost)
+			c.free(&c.state, cost)
 		}
 		if errors.Is(err, context.DeadlineExceeded) {
 			c.expired.Add(1)
@@ -75,7 +75,7 @@ func (c *core) acquireSlow(ctx context.Context, cost int64, try bool) (ticket, e
 		return ticket{}, context.Cause(ctx)
 	}
 	c.admitted.Add(1)
-	return ticket{cost, now + r.waited}, nil
+	return ticket{cost, now + r.waited, &c.state}, nil
 }
 
 // enter decides about a new waiter: it is granted its cost, rejected, or left in the queue.
@@ -86,6 +86,7 @@ func (c *core) enter(w *waiter, p patience, try bool) {
 		return
 	}
 	rejected.reason = ReasonFull
+	c.close()
 	if c.queue.n == 0 && (try || c.cfg.MaxQueue == 0) {
 		// It needs no place in the queue, which would keep others off the fast path.
 		if c.takeOnly(w.cost) {
