@@ -18,7 +18,7 @@ func TestCount(t *testing.T) {
 func TestIndex(t *testing.T) {
 	seen := make(chan int, 1)
 	used := map[int]bool{}
-	for range 1000 {
+	for range 200 {
 		release := make(chan struct{})
 		go func() {
 			seen <- Index(8)
