@@ -18,7 +18,7 @@ const (
 	EventDraining                    // a version gets nothing new
 	EventUnloaded                    // a version is closed; Err if Close failed
 	EventForgotten                   // a version is not known any more
-	EventClosed                      // Shutdown has begun
+	EventClosed                      // Shutdown or Close has begun
 )
 
 var eventNames = [...]string{"registered", "loading", "ready", "failed", "alias", "draining", "unloaded", "forgotten", "closed"}

@@ -10,6 +10,7 @@
 // A usual order is: deploy the new version under the alias challenger, shadow it, ramp it up as a canary, and let the canary's Promote move the alias champion.
 //
 //	registry, err := rollout.NewRegistry[Image, Label](rollout.RegistryConfig{KeepWarm: 1})
+//	defer registry.Close()
 //	err = registry.Register(rollout.ID{Model: "resnet", Version: "7"}, rollout.Source[Image, Label]{Load: load, Warm: warm}, "ann: trained on May's data")
 //	_, err = registry.Deploy(ctx, "champion", rollout.ID{Model: "resnet", Version: "7"}, "ann: go")
 //	champion := registry.Alias("champion")

@@ -176,6 +176,58 @@ func TestShutdown(t *testing.T) {
 	})
 }
 
+// Close waits for requests and leases, however many call it, and each model is closed once.
+func TestClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		r := newRegistry(t, rollout.RegistryConfig{})
+		gate := make(chan struct{})
+		closes := 0
+		require.NoError(t, r.Register(v(1), rollout.Source[int, int]{Load: func(context.Context) (rollout.Model[int, int], error) {
+			return rollout.Model[int, int]{
+				Do:    func(context.Context, int) (int, error) { <-gate; return 7, nil },
+				Close: func() error { closes++; return errBoom },
+			}, nil
+		}}, ""))
+		_, err := r.Deploy(ctx, "champion", v(1), "")
+		require.NoError(t, err)
+		lease, err := r.Acquire("champion")
+		require.NoError(t, err)
+		answer := make(chan int, 1)
+		go func() {
+			got, _ := r.Alias("champion").Do(ctx, 0)
+			answer <- got
+		}()
+		synctest.Wait()
+
+		const callers = 3
+		done := make(chan error, callers)
+		for range callers {
+			go func() { done <- r.Close() }()
+		}
+		synctest.Wait()
+		_, err = r.Alias("champion").Do(ctx, 0)
+		require.ErrorIs(t, err, rollout.ErrClosed)
+		lease.Release()
+		synctest.Wait()
+		require.Empty(t, done, "a request runs")
+		require.Zero(t, closes)
+		close(gate)
+		require.Equal(t, 7, <-answer)
+		failed := 0
+		for range callers {
+			if err := <-done; err != nil {
+				require.ErrorIs(t, err, errBoom)
+				failed++
+			}
+		}
+		require.Equal(t, 1, failed, "the error of a model comes once")
+		require.Equal(t, 1, closes)
+		require.NoError(t, r.Close())
+		require.NoError(t, r.Shutdown(ctx))
+	})
+}
+
 func TestCloseErrorAndPanic(t *testing.T) {
 	ctx := t.Context()
 	r := newRegistry(t, rollout.RegistryConfig{})

@@ -11,7 +11,7 @@ import (
 )
 
 // Registry holds versions of models of one shape, and the aliases by which requests reach them. It owns no goroutine: what takes time (load, warm, wait, close) runs
-// on the goroutine of the caller of Load, Deploy, Unload, Sweep or Shutdown. Safe for concurrent use.
+// on the goroutine of the caller of Load, Deploy, Unload, Sweep, Shutdown or Close. Safe for concurrent use.
 //
 // An alias is a place in the traffic: champion, challenger, or fraud/champion where a registry holds models for several places. It may point at a version of any
 // model.
@@ -253,7 +253,8 @@ func (r *Registry[Req, Resp]) Audit() []Event {
 }
 
 // Shutdown ends the registry: requests get ErrClosed, as does every other call that changes it; each version is unloaded when its last lease has been released. When ctx ends before
-// that, Shutdown returns a *DrainError for each version that is left, and may be called again. Other errors are those of Close of the models.
+// that, Shutdown returns a *DrainError for each version that is left, and may be called again. Other errors are those of Close of the models, each returned once, by the call that has
+// closed the model.
 func (r *Registry[Req, Resp]) Shutdown(ctx context.Context) error {
 	r.mu.Lock()
 	var events []Event
@@ -280,3 +281,7 @@ func (r *Registry[Req, Resp]) Shutdown(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
+
+// Close is Shutdown without a bound: it waits until the last request and the last lease have ended, and every model has been closed. It ends none of them, for their contexts are those of
+// their callers; a lease that is never released makes it wait for ever. Called by someone who holds one, or from inside a request, it waits for itself.
+func (r *Registry[Req, Resp]) Close() error { return r.Shutdown(context.Background()) }

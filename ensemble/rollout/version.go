@@ -30,7 +30,7 @@ func (id ID) check() error {
 
 // Model is a loaded version.
 type Model[Req, Resp any] struct {
-	// Do answers a request. It is called concurrently, never before Warm has returned and never after Close has been called.
+	// Do answers a request. It is called concurrently: by Warm, by requests once Warm has returned, and never after Close has been called.
 	Do Func[Req, Resp]
 
 	// Close, if not nil, frees what Load took. It is called once, when the last request and lease have ended.
