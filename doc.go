@@ -87,7 +87,7 @@
 // come again have RetryAfter() time.Duration. In short:
 //
 //   - Try again at once elsewhere, or later here: no work has begun. batching.ErrQueueFull (and ErrEvicted), ErrClosed; bulkhead.ErrRejected; breaker.ErrOpen;
-//     pool.ErrQueueFull; session.ErrQueueFull and ErrOpen; route.ErrNoMember. batching.DeadlineError, bulkhead.RejectedError, breaker.OpenError,
+//     pool.ErrQueueFull; session.ErrQueueFull and ErrOpen; route.ErrNoMember and ErrOverflow; rollout.ErrNoVersion. batching.DeadlineError, bulkhead.RejectedError, breaker.OpenError,
 //     limiter.LimitedError and route.UnavailableError say when.
 //   - Do not try again, nobody waits any more: batching.ErrDeadline, ensemble.ErrDeadline, route.ErrNoTime, and the cause of the caller's own context.
 //   - Do not try again, the request cannot succeed: ErrTooLarge, ErrBadRequest, ErrBadKey, ErrNotCapable; featurestore.ErrKey, ErrRow and ErrRequest.

@@ -11,9 +11,12 @@ import (
 	"github.com/scalable-ai/patterns/breaker/bulkhead"
 	"github.com/scalable-ai/patterns/breaker/limiter"
 	"github.com/scalable-ai/patterns/cache"
+	"github.com/scalable-ai/patterns/ensemble/rollout"
 	"github.com/scalable-ai/patterns/ensemble/route"
+	"github.com/scalable-ai/patterns/featurestore"
 	"github.com/scalable-ai/patterns/pool"
 	"github.com/scalable-ai/patterns/pool/session"
+	"github.com/scalable-ai/patterns/sharding/scatter"
 )
 
 // A breaker takes the errors of all packages that mean "rejected before any work began" for what they are, and the others for failures.
@@ -22,7 +25,9 @@ func TestBreakerKnowsRejections(t *testing.T) {
 		batching.ErrClosed, batching.ErrQueueFull, batching.ErrEvicted, batching.ErrDeadline, &batching.DeadlineError{}, batching.ErrTooLarge, batching.ErrBadRequest, batching.ErrReentrant,
 		pool.ErrClosed, pool.ErrQueueFull, pool.ErrEvicted, session.ErrClosed, session.ErrQueueFull, session.ErrTooLarge, session.ErrReentrant, session.ErrLockThread, cache.ErrBadKey, cache.ErrReentrant,
 		bulkhead.ErrRejected, bulkhead.ErrFull, &bulkhead.RejectedError{}, limiter.ErrLimited, &limiter.LimitedError{}, breaker.ErrOpen, &breaker.OpenError{},
-		route.ErrNoMember, route.ErrNotCapable, route.ErrNoTime, &route.UnavailableError{},
+		route.ErrNoMember, route.ErrNotCapable, route.ErrNoTime, route.ErrOverflow, &route.UnavailableError{},
+		rollout.ErrClosed, rollout.ErrNoVersion, rollout.ErrReleased, scatter.ErrPlacement,
+		featurestore.ErrClosed, featurestore.ErrKey, featurestore.ErrNotFound, featurestore.ErrOwner, featurestore.ErrPosition, featurestore.ErrQueueFull, featurestore.ErrRequest,
 	} {
 		if stats := through(t, fmt.Errorf("in between: %w", err)); stats.Neutral != 1 {
 			t.Errorf("%v: %+v", err, stats)
@@ -30,6 +35,7 @@ func TestBreakerKnowsRejections(t *testing.T) {
 	}
 	for _, err := range []error{
 		batching.ErrResultCount, batching.ErrGoexit, &batching.PanicError{}, session.ErrOpen, &session.OpenError{}, cache.ErrClosed, route.ErrTimeout, context.DeadlineExceeded,
+		&route.Error{Attempts: []*route.MemberError{{Err: batching.ErrQueueFull}}}, &scatter.PartialError{}, &featurestore.PartialError{}, featurestore.ErrRow,
 		errors.Join(batching.ErrQueueFull, errors.New("another")),
 	} {
 		if stats := through(t, err); stats.Failed != 1 {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/scalable-ai/patterns/internal/reject"
 )
 
 // Defaults of [IngestConfig].
@@ -20,10 +22,10 @@ const (
 var (
 	// ErrQueueFull is returned when the buffer has no room and IngestConfig.RejectWhenFull is set, and always for more rows at once than it
 	// can hold.
-	ErrQueueFull = errors.New("featurestore: ingest queue full")
+	ErrQueueFull = reject.New("featurestore: ingest queue full")
 
 	// ErrPosition is returned by Source.Send for a position that is not greater than the one before.
-	ErrPosition = errors.New("featurestore: position does not increase")
+	ErrPosition = reject.New("featurestore: position does not increase")
 )
 
 // ErrLate is the error of a row that IngestConfig.DropLate has kept from the store.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+
+	"github.com/scalable-ai/patterns/internal/reject"
 )
 
 // ErrGoexit is the error of a store whose method has called runtime.Goexit (in a test: t.FailNow) on a goroutine of this package.
@@ -34,7 +36,7 @@ var (
 	ErrShardTimeout = fmt.Errorf("featurestore: shard timeout: %w", context.DeadlineExceeded)
 
 	// ErrOwner is returned when the owner function of a Sharded names a store that does not exist, none, or one twice. Nothing has been read or written then.
-	ErrOwner = errors.New("featurestore: the owner of a key is not one of the stores")
+	ErrOwner = reject.New("featurestore: the owner of a key is not one of the stores")
 )
 
 // ShardError is a shard that failed.

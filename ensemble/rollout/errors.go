@@ -4,18 +4,20 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+
+	"github.com/scalable-ai/patterns/internal/reject"
 )
 
 // Errors of a request. They mean that it was rejected before any work began: no model has seen it.
 var (
-	// ErrClosed is returned after Shutdown of the Registry.
-	ErrClosed = errors.New("rollout: closed")
+	// ErrClosed is returned after Shutdown or Close of the Registry.
+	ErrClosed = reject.New("rollout: closed")
 
 	// ErrNoVersion is returned for an alias that points at no version.
-	ErrNoVersion = errors.New("rollout: alias points at no version")
+	ErrNoVersion = reject.New("rollout: alias points at no version")
 
 	// ErrReleased is returned by Lease.Do after Release.
-	ErrReleased = errors.New("rollout: lease has been released")
+	ErrReleased = reject.New("rollout: lease has been released")
 )
 
 // Errors of changes to a Registry.
@@ -86,7 +88,7 @@ func (e *LifeCycleError) Error() string {
 // Unwrap returns Err.
 func (e *LifeCycleError) Unwrap() error { return e.Err }
 
-// DrainError says that a version could not be unloaded yet: it is draining, no new request gets to it, and the next Unload, Sweep or Shutdown goes
+// DrainError says that a version could not be unloaded yet: it is draining, no new request gets to it, and the next Unload, Sweep, Shutdown or Close goes
 // on waiting.
 type DrainError struct {
 	ID     ID

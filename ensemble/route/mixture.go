@@ -7,6 +7,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/scalable-ai/patterns/internal/reject"
 )
 
 // Expert is a model of a [Mixture].
@@ -64,7 +66,7 @@ var (
 	ErrGate = errors.New("route: bad scores from the gate")
 
 	// ErrOverflow is returned when too few of the chosen experts have room. None has been asked.
-	ErrOverflow = errors.New("route: experts are at capacity")
+	ErrOverflow = reject.New("route: experts are at capacity")
 
 	// ErrGoexit is the error of an expert that called runtime.Goexit in a goroutine of the Mixture.
 	ErrGoexit = errors.New("route: expert called runtime.Goexit")

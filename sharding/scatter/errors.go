@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 
+	"github.com/scalable-ai/patterns/internal/reject"
 	"github.com/scalable-ai/patterns/sharding"
 )
 
@@ -23,8 +24,8 @@ var (
 	ErrGoexit = errors.New("scatter: fetch called runtime.Goexit")
 )
 
-// ErrPlacement is returned by Do when the placement names a node that it does not have. No shard has been called then.
-var ErrPlacement = errors.New("scatter: the placement's owner is not one of its nodes")
+// ErrPlacement is returned by Do when the placement names a node that it does not have. It means "rejected before any work began": no shard has been called.
+var ErrPlacement = reject.New("scatter: the placement's owner is not one of its nodes")
 
 // PartialError is what Do returns beside the values when some keys have no answer, or none has.
 type PartialError struct {
