@@ -92,13 +92,3 @@ func retryAfter(err error) time.Duration {
 	}
 	return r.RetryAfter()
 }
-
-// rejected reports whether the error is that of a request that was turned away.
-func rejected(err error) bool {
-	for ; err != nil; err = errors.Unwrap(err) { // which does not go into errors that are joined, as errors.As would
-		if r, ok := err.(Rejecter); ok {
-			return r.Rejected()
-		}
-	}
-	return false
-}

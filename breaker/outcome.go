@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/scalable-ai/patterns/internal/reject"
 )
 
 // Outcome says what a call tells about the back-end.
@@ -121,7 +123,7 @@ func (c *Config) byDefault(ctx context.Context, err error, took time.Duration, s
 	if err == nil {
 		return Success
 	}
-	if rejected(err) {
+	if reject.Is(err) {
 		return Neutral
 	}
 	switch ended := ctx.Err(); {

@@ -19,7 +19,7 @@ const (
 const maxMaxFailures = 1 << 16
 
 // Config says which member is picked, and what happens when one fails. The zero value is usable: members in order, and every
-// error is the member's fault. A negative or contradictory value is an error from New.
+// error is the member's fault unless it says that no work has begun. A negative or contradictory value is an error from New.
 type Config struct {
 	// Pick chooses the member of each attempt. Default: [InOrder].
 	Pick Picker
@@ -35,8 +35,8 @@ type Config struct {
 	Timeout time.Duration
 
 	// Classify says whose fault an error is. It is called on the caller's goroutine for each error of a member, except when the
-	// caller's context has ended, which is nobody's fault. Default: nil, all are [MemberFailed] but the ErrNoTime and ErrNotCapable of a Router and
-	// the ErrOverflow of a Mixture that is a member: it has asked nobody, and is [MemberBusy].
+	// caller's context has ended, which is nobody's fault. Default: nil, an error that says by a method Rejected() bool that no work has begun is
+	// [MemberBusy], and any other is [MemberFailed]. Those of this library that mean a full queue, an open breaker or a limit do so, and those of a Router that is a member.
 	Classify func(error) Verdict
 
 	// MaxFailures is the number of failures within FailureWindow (sliding) at which a member is put aside. Default: DefaultMaxFailures.
@@ -73,7 +73,7 @@ const (
 	// MemberFailed counts against the member; the request goes on to another.
 	MemberFailed Verdict = iota
 
-	// MemberBusy does not count; the request goes on to another. For a full queue, a bulkhead, and whatever was rejected before work began.
+	// MemberBusy does not count, and its RetryAfter is not looked at; the request goes on to another. For a full queue, a bulkhead, and whatever was rejected before work began.
 	MemberBusy
 
 	// RequestFailed is the request's own fault (too long, malformed, refused by policy): it is not sent elsewhere. It shows that

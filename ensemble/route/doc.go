@@ -51,8 +51,8 @@
 // # Order of layers
 //
 // A cache and a batcher that serve all members go outside; what belongs to one member (its batcher, bulkhead, limiter, retry) goes inside. A breaker around a
-// member would do much of what the cool-down does: use one of the two. Classify should call the errors of a full bulkhead or queue [MemberBusy]. A Router is
-// a member of another Router as it stands: its UnavailableError says when to come back.
+// member would do much of what the cool-down does: use one of the two. What turns a request away before any work has begun (a full bulkhead or queue, a limiter, an open
+// breaker) is [MemberBusy] by default: nobody is put aside for it. A Router is a member of another Router as it stands.
 //
 // # Cost
 //

@@ -2,6 +2,7 @@ package route_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -30,6 +31,33 @@ func TestRouterAsAMember(t *testing.T) {
 			assert.Equal(t, route.Up, stats(outer, name).State)
 		}
 	})
+}
+
+// rejection is an error of a member that has not begun to work, and says when to come again.
+type rejection struct{ error }
+
+func (rejection) Rejected() bool            { return true }
+func (rejection) RetryAfter() time.Duration { return time.Hour }
+
+// A member that turns a request away has not failed: it gets the next one again.
+func TestRejectionsAreBusy(t *testing.T) {
+	full := fmt.Errorf("wrapped: %w", rejection{errDown})
+	r := newRouter(t, route.Config{MaxFailures: 1}, fails("full", &full), says("z"))
+	for range 3 {
+		answer, err := r.Do(t.Context(), "")
+		require.NoError(t, err)
+		assert.Equal(t, "z", answer)
+	}
+	assert.Equal(t, uint64(3), stats(r, "full").Busy)
+	assert.Equal(t, route.Up, stats(r, "full").State)
+
+	// Of an inner router somebody has been asked, and failed, whatever another has said.
+	both := newRouter(t, route.Config{}, fails("full", &full), fails("down", &errDown))
+	r = newRouter(t, route.Config{MaxFailures: 1}, member{Name: "both", Do: both.Do}, says("z"))
+	_, err := r.Do(t.Context(), "")
+	require.NoError(t, err)
+	assert.Equal(t, uint64(1), stats(r, "both").Failed)
+	assert.Equal(t, route.Cooling, stats(r, "both").State)
 }
 
 // A Mixture without room has not failed.

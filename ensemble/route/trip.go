@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/scalable-ai/patterns/internal/reject"
 )
 
 // trip is one request on its way from member to member. It sees one table from beginning to end.
@@ -171,7 +173,7 @@ func (r *Router[Req, Resp]) judge(ctx context.Context, err error) (out outcome, 
 	verdict := MemberFailed
 	if r.cfg.Classify != nil {
 		verdict = r.cfg.Classify(err)
-	} else if err == ErrNoTime || err == ErrNotCapable || err == ErrOverflow { //nolint:errorlint // an *Error that wraps one is of an inner Router that has asked somebody
+	} else if reject.Is(err) {
 		verdict = MemberBusy
 	}
 	switch verdict {
