@@ -3,7 +3,6 @@ package route
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 )
@@ -19,7 +18,7 @@ type Member[Req, Resp any] struct {
 	// Do asks the model. It must be safe for concurrent use and return when its context ends. For a [Streamer] it opens the stream.
 	Do Func[Req, Resp]
 
-	// Weight is the member's share of the requests, relative to the others, for the pickers that share. Default: 1.
+	// Weight is the member's share of the requests, relative to the others, for the pickers that share, from 1e-100 to 1e100. Default: 1.
 	Weight float64
 
 	// Cost is what a request costs, in any unit that is the same for all members. Default: 0.
@@ -56,7 +55,7 @@ type Rule[Req any] struct {
 // Share is a member in a rule.
 type Share struct {
 	Member string
-	Weight float64 // instead of the member's own. Default: the member's
+	Weight float64 // instead of the member's own, within the same bounds. Default: the member's
 }
 
 // Table is the members and rules in force. The first rule that matches a request decides, for all of its attempts. A request that no rule
@@ -157,7 +156,7 @@ func (m *Member[Req, Resp]) check() error {
 	case m.Do == nil:
 		return fmt.Errorf("route: member %q has no Do", m.Name)
 	case !validWeight(m.Weight):
-		return fmt.Errorf("route: weight of member %q is not a positive number: %v", m.Name, m.Weight)
+		return fmt.Errorf("route: weight of member %q is not from %v to %v: %v", m.Name, minWeight, maxWeight, m.Weight)
 	case !(m.Cost >= 0):
 		return fmt.Errorf("route: cost of member %q is negative or not a number: %v", m.Name, m.Cost)
 	case m.Timeout < 0:
@@ -183,7 +182,7 @@ func compileRule[Req, Resp any](r *Rule[Req], last bool, members []Member[Req, R
 			return nil, fmt.Errorf("route: rule %q uses member %q, which there is not", r.Name, s.Member)
 		}
 		if !validWeight(s.Weight) {
-			return nil, fmt.Errorf("route: rule %q: weight of member %q is not a positive number: %v", r.Name, s.Member, s.Weight)
+			return nil, fmt.Errorf("route: rule %q: weight of member %q is not from %v to %v: %v", r.Name, s.Member, minWeight, maxWeight, s.Weight)
 		}
 		if slices.ContainsFunc(use, func(p place) bool { return p.member == i }) {
 			return nil, fmt.Errorf("route: rule %q uses member %q twice", r.Name, s.Member)
@@ -197,5 +196,8 @@ func compileRule[Req, Resp any](r *Rule[Req], last bool, members []Member[Req, R
 	return use, nil
 }
 
+// The bounds of weights, so that no picker divides by one to infinity or to nothing.
+const minWeight, maxWeight = 1e-100, 1e100
+
 // validWeight says whether w is a weight, or 0 for the default.
-func validWeight(w float64) bool { return w >= 0 && !math.IsInf(w, 1) }
+func validWeight(w float64) bool { return w == 0 || w >= minWeight && w <= maxWeight }

@@ -287,6 +287,8 @@ func TestBadConfig(t *testing.T) {
 		"no Do":               {table: with(func(m *member) { m.Do = nil })},
 		"negative weight":     {table: with(func(m *member) { m.Weight = -1 })},
 		"weight NaN":          {table: with(func(m *member) { m.Weight = math.NaN() })},
+		"weight too small":    {table: with(func(m *member) { m.Weight = math.SmallestNonzeroFloat64 })},
+		"weight too large":    {table: with(func(m *member) { m.Weight = 1e101 })},
 		"weight infinite":     {table: with(func(m *member) { m.Weight = math.Inf(1) })},
 		"cost NaN":            {table: with(func(m *member) { m.Cost = math.NaN() })},
 		"negative cost":       {table: with(func(m *member) { m.Cost = -1 })},

@@ -3,7 +3,6 @@ package route_test
 import (
 	"context"
 	"fmt"
-	"math"
 	"runtime"
 	"strconv"
 	"sync"
@@ -130,11 +129,15 @@ func TestStickyWhileAMemberIsDown(t *testing.T) {
 }
 
 func TestStickyExtremeWeights(t *testing.T) {
-	for _, name := range owners(t, newSticky(t, "s", heavy("a", math.SmallestNonzeroFloat64), heavy("b", math.MaxFloat64)), 100) {
+	for _, name := range owners(t, newSticky(t, "s", heavy("a", 1e-100), heavy("b", 1e100)), 100) {
 		assert.Equal(t, "b", name)
 	}
-	for _, name := range owners(t, newSticky(t, "s", heavy("a", math.SmallestNonzeroFloat64)), 100) {
-		assert.Equal(t, "a", name)
+	for _, weight := range []float64{1e-100, 1e100} {
+		got := map[string]int{}
+		for _, name := range owners(t, newSticky(t, "s", heavy("a", weight), heavy("b", weight)), 1000) {
+			got[name]++
+		}
+		assert.InDelta(t, 500, got["a"], 100, "%v", weight)
 	}
 }
 
