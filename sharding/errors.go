@@ -14,7 +14,7 @@ var (
 	// get nothing; and by Jump for weights that differ.
 	ErrWeight = errors.New("sharding: bad weight")
 
-	// ErrSize is returned for a table or a ring that is too small for its nodes, too large, not a prime number where it must be, and
+	// ErrSize is returned for a table or a ring that is too small for its nodes, too large, not a prime number where it must be (Maglev), and
 	// for more than MaxNodes nodes.
 	ErrSize = errors.New("sharding: bad size")
 

@@ -31,6 +31,9 @@ func NewMaglev(nodes []Node, cfg MaglevConfig) (*Maglev, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkPrime("MaglevConfig.Slots", slots); err != nil {
+		return nil, err
+	}
 	m := &Maglev{cluster: c, owners: chooseSlots(c, uint64(slots))}
 	m.sign = c.fingerprint("maglev", uint64(slots))
 	return m, nil

@@ -207,6 +207,9 @@ func TestPlacementsFollowTheirDefinition(t *testing.T) {
 			require.Equal(t, want, name(m, uint64(slot)), "%v %v", nodes, slot)
 		}
 
+		if slots += random.IntN(12); random.IntN(4) == 0 { // a Rendezvous takes any number
+			slots = 256
+		}
 		if r, err := sharding.NewRendezvous(nodes, sharding.RendezvousConfig{Slots: slots}); err == nil {
 			for slot, want := range naiveRendezvousTable(nodes, uint64(slots)) {
 				first, _ := bits.Div64(uint64(slot), 1<<63, uint64(slots)) // somewhere in the slot

@@ -32,7 +32,7 @@ func (p *permutation) advance(slots uint64) {
 	}
 }
 
-// checkSlots fills in the default for the number of slots, which must be a prime number and suffice for the nodes.
+// checkSlots fills in the default for the number of slots, which must suffice for the nodes.
 func checkSlots(config string, slots, byDefault, nodes int) (int, error) {
 	if slots == 0 {
 		slots = byDefault
@@ -40,17 +40,22 @@ func checkSlots(config string, slots, byDefault, nodes int) (int, error) {
 	if slots < 2 || slots > MaxSlots {
 		return 0, fmt.Errorf("%w: %s is %d, it must be from 2 to %d", ErrSize, config, slots, MaxSlots)
 	}
-	if !isPrime(slots) {
-		next := slots
-		for !isPrime(next) {
-			next++
-		}
-		return 0, fmt.Errorf("%w: %s is %d, which is not a prime number; the next is %d", ErrSize, config, slots, next)
-	}
 	if slots < nodes {
 		return 0, fmt.Errorf("%w: %s is %d, which is too few for %d nodes", ErrSize, config, slots, nodes)
 	}
 	return slots, nil
+}
+
+// checkPrime is an error if the number of slots is not a prime number, without which a permutation does not come to all of them.
+func checkPrime(config string, slots int) error {
+	if isPrime(slots) {
+		return nil
+	}
+	next := slots
+	for !isPrime(next) {
+		next++
+	}
+	return fmt.Errorf("%w: %s is %d, which is not a prime number; the next is %d", ErrSize, config, slots, next)
 }
 
 func isPrime(n int) bool {

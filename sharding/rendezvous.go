@@ -10,7 +10,7 @@ const DefaultRendezvousSlots = 262_147
 
 // RendezvousConfig configures a [Rendezvous]. The zero value is usable.
 type RendezvousConfig struct {
-	// Slots is the number of parts into which the hashes are divided. It must be a prime number of at most MaxSlots. More slots make shares
+	// Slots is the number of parts into which the hashes are divided. It is from 2, or the number of nodes, to MaxSlots. More slots make shares
 	// more even: a node that gets s slots on average differs from that by about √(s/2). Each takes 2 bytes. Keys move in whole slots, so
 	// it must be the same for all placements of a cluster over its life. Default: DefaultRendezvousSlots.
 	Slots int
