@@ -37,7 +37,7 @@ type Plan struct {
 
 // Diff is the plan to get from one placement to another. For Jump the shares are those of the algorithm's theory. It takes time in proportion to the
 // slots or points, or to the square of the number of nodes for Jump. A placement that is nil or
-// has no nodes is ErrNoNodes; a custom one whose Owner is found to be no index of a node is an error too.
+// has no nodes is ErrNoNodes; a custom one whose Owner is found to be no index of a node is an [ErrPlacement].
 func Diff(before, after Placement) (*Plan, error) {
 	if err := errors.Join(checkPlacement(before), checkPlacement(after)); err != nil {
 		return nil, err
@@ -70,10 +70,20 @@ func checkPlacement(p Placement) error {
 	return nil
 }
 
-// Move says whether the hash moves, and if so from which node to which.
+// Move says whether the hash moves, and if so from which node to which; if not, both are its owner. It panics if a custom placement has no owner for the hash, see [Check].
 func (p *Plan) Move(hash uint64) (from, to Node, moves bool) {
-	from, to = p.before.Nodes()[p.before.Owner(hash)], p.after.Nodes()[p.after.Owner(hash)]
+	from, to, err := p.move(hash)
+	if err != nil {
+		panic(err)
+	}
 	return from, to, from.Name != to.Name
+}
+
+func (p *Plan) move(hash uint64) (from, to Node, err error) {
+	if from, err = nodeAt(p.before.Nodes(), p.before.Owner(hash), hash); err == nil {
+		to, err = nodeAt(p.after.Nodes(), p.after.Owner(hash), hash)
+	}
+	return from, to, err
 }
 
 // differ adds up who had what and who gets it.
@@ -118,7 +128,7 @@ func (d *differ) sample(before, after Placement) error {
 	for i := range samples {
 		from, to := before.Owner(sample(i)), after.Owner(sample(i))
 		if from < 0 || from >= len(d.before) || to < 0 || to >= len(d.after) {
-			return fmt.Errorf("sharding: the owner of hash %d is node %d of %d before and %d of %d after", sample(i), from, len(d.before), to, len(d.after))
+			return fmt.Errorf("%w: the owner of hash %d is node %d of %d before and %d of %d after", ErrPlacement, sample(i), from, len(d.before), to, len(d.after))
 		}
 		d.add(from, to, 1.0/samples)
 	}

@@ -26,6 +26,7 @@
 //
 // Names decide, not addresses of memory or positions in a list (but for Jump). A node that comes back under its name gets its old keys
 // back. Weights are capacities relative to each other; a weight that would get nothing is an error.
+// A placement of your own goes wherever these go; [Check] tests it.
 //
 // # Versioned
 //

@@ -1,6 +1,14 @@
 package sharding
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/scalable-ai/patterns/internal/reject"
+)
+
+// ErrPlacement is returned for a custom [Placement] that does not do what the interface says, such as one whose Owner is no index of a node: by Check and Diff and, before
+// they have called anything, by Migration.Read and Migration.Write. It comes wrapped in an error that says more.
+var ErrPlacement = reject.New("sharding: the placement breaks the interface")
 
 // The errors of the constructors. They come wrapped in an error that says more; test with errors.Is.
 var (

@@ -62,35 +62,41 @@ func NewMigration(before, after Placement) (*Migration, error) {
 func (m *Migration) Plan() *Plan { return m.plan }
 
 // Route says who has the key with that hash: its new owner, and while moving is true also the old one. It is true until the move is
-// finished; after FinishReads only writes go to the old owner.
+// finished; after FinishReads only writes go to the old owner. It panics if a custom placement has no owner for the hash, see [Check].
 func (m *Migration) Route(hash uint64) (from, to Node, moving bool) {
-	from, to, _, moving = m.route(hash)
+	from, to, _, moving, err := m.route(hash)
+	if err != nil {
+		panic(err)
+	}
 	return from, to, moving
 }
 
 // route says whether the old owner is read and written.
-func (m *Migration) route(hash uint64) (from, to Node, reads, writes bool) {
-	from, to, moves := m.plan.Move(hash)
-	if !moves {
-		return from, to, false, false
+func (m *Migration) route(hash uint64) (from, to Node, reads, writes bool, err error) {
+	from, to, err = m.plan.move(hash)
+	if err != nil || from.Name == to.Name {
+		return from, to, false, false, err
 	}
 	reads, writes = !m.all.reads.Load(), !m.all.writes.Load()
 	if p := m.finished[[2]string{from.Name, to.Name}]; p != nil { // a sampled plan may not have the move
 		reads, writes = reads && !p.reads.Load(), writes && !p.writes.Load()
 	}
-	return from, to, reads, writes
+	return from, to, reads, writes, nil
 }
 
 // Read calls read for the key's new owner and, if that has not found the key or has failed, for the old owner while the key's move is
 // not finished. A key is found if either has it. That neither has it is certain only if both say so: if one has failed and the other has not
 // found it, the error is that of the one that failed, as it is; if both failed, both errors joined. read runs on the caller's goroutine. If ctx
-// has ended the error is context.Cause(ctx), unless an answer is there.
+// has ended the error is context.Cause(ctx), unless an answer is there. With an [ErrPlacement] nothing was read.
 func (m *Migration) Read(ctx context.Context, hash uint64, read func(context.Context, Node) (found bool, err error)) (found bool, err error) {
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
 	}
+	from, to, fallback, _, err := m.route(hash)
+	if err != nil {
+		return false, err
+	}
 	m.reads.Add(1)
-	from, to, fallback, _ := m.route(hash)
 	found, err = read(ctx, to)
 	if err == nil && (found || !fallback) {
 		return found, nil
@@ -118,13 +124,16 @@ func (m *Migration) Read(ctx context.Context, hash uint64, read func(context.Con
 
 // Write calls write for the key's new owner and then, while the key's move is not finished, for the old owner. It stops at the first
 // error and returns it: the write may then be visible or not, and should be repeated. write runs on the caller's goroutine. If ctx
-// has ended before a call the error is context.Cause(ctx).
+// has ended before a call the error is context.Cause(ctx). With an [ErrPlacement] nothing was written.
 func (m *Migration) Write(ctx context.Context, hash uint64, write func(context.Context, Node) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	from, to, _, moving, err := m.route(hash)
+	if err != nil {
+		return err
+	}
 	m.writes.Add(1)
-	from, to, moving := m.Route(hash)
 	if err := write(ctx, to); err != nil || !moving {
 		return err
 	}

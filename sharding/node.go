@@ -38,17 +38,17 @@ type Node struct {
 }
 
 // Placement says which node owns which hash. It does not change and is safe for concurrent use. [Ring], [Rendezvous], [Jump], [Maglev] and
-// [Table] are placements; anything else with these methods is one too.
+// [Table] are placements; anything else with these methods is one too, and [Check] tests it.
 //
 // Nodes are given as indexes into Nodes, so that callers can count by node in a slice. The functions [Owner] and [Owners] take
 // keys and return nodes.
 type Placement interface {
-	// Owner is the index of the node that owns the hash.
+	// Owner is the index in Nodes of the node that owns the hash, always the same. Functions of this package that cannot return an error panic at any other number.
 	Owner(hash uint64) int
 
 	// Owners appends to dst the indexes of the first k different owners of the hash, in order of preference, and returns it.
 	// The first is Owner. The others are spread over the zones as evenly as possible. If there are fewer than k
-	// nodes it appends them all. It does not allocate if dst has room, unless k is more than some tens, there are more than 1,024 nodes, or a
+	// nodes it appends them all, and nothing if k is not positive. It does not allocate if dst has room, unless k is more than some tens, there are more than 1,024 nodes, or a
 	// node's share is so small that it has to be searched for.
 	Owners(dst []int, hash uint64, k int) []int
 
