@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // DefaultPenalty is the default of FitLogistic's penalty.
 const DefaultPenalty = 1.0
+
+// maxClasses, and that the classes are no more than the samples or outputs, keep a number that is none of a class from taking all memory.
+const maxClasses = 1 << 16
 
 // Logistic is a multinomial logistic regression as meta-model: class probabilities softmax(Bias[k] + Σ Weights[k][j]·(x[j] - Means[j])). It is plain
 // data, to be stored with the members that it was fitted for.
@@ -21,7 +25,8 @@ type Logistic struct {
 
 // FitLogistic fits a multinomial logistic regression: samples[i][m] are the outputs of member m for sample i (its class probabilities, or one number), classes[i] is
 // the right class, from 0. It minimises the cross-entropy summed over the samples plus penalty/2·Σ Weights², Bias being free. penalty 0 is
-// DefaultPenalty. The number of classes is the highest that occurs, and one; if only one occurs it is an error. As for [FitLinear], take samples that the members were not trained on.
+// DefaultPenalty. The number of classes is the highest that occurs, and one: at most 65,536, and no more than there are samples or outputs of a member, whichever is more. If only one class
+// occurs it is an error. As for [FitLinear], take samples that the members were not trained on.
 func FitLogistic(samples [][][]float64, classes []int, penalty float64) (Logistic, error) {
 	n := len(samples)
 	if n == 0 || n != len(classes) {
@@ -52,8 +57,8 @@ func FitLogistic(samples [][][]float64, classes []int, penalty float64) (Logisti
 			}
 			rows[i] = append(rows[i], outputs...)
 		}
-		if classes[i] < 0 || classes[i] > 1<<20 {
-			return Logistic{}, fmt.Errorf("ensemble: FitLogistic: sample %d has the class %d", i, classes[i])
+		if most := min(maxClasses, max(n, slices.Max(l.Widths))); classes[i] < 0 || classes[i] >= most {
+			return Logistic{}, fmt.Errorf("ensemble: FitLogistic: sample %d has the class %d, which is not from 0 to %d", i, classes[i], most-1)
 		}
 		highest, same = max(highest, classes[i]), same && classes[i] == classes[0]
 	}
