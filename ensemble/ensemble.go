@@ -37,7 +37,7 @@ type Ensemble[Req, In, Out any] struct {
 //
 // Members run on goroutines of the ensemble. When a call is decided the context of those that still run is cancelled. None of these goroutines
 // outlives a call by more than the member takes to notice that, and Config.Grace says how long the call waits for it. A member that ignores its context
-// keeps its goroutine, and the request, until it returns; it costs no one their answer. [Stats] counts these as Abandoned.
+// keeps its goroutine, and the request, until it returns; it costs no one their answer. Stats.Stragglers counts these.
 func New[Req, In, Out any](members []Member[Req, In], combiner Combiner[In, Out], cfg Config, opts ...Option[In]) (*Ensemble[Req, In, Out], error) {
 	cfg, err := cfg.withDefaults(len(members))
 	if err != nil {

@@ -20,7 +20,7 @@ type Stats struct {
 // MemberStats are the counters and gauges of a member.
 type MemberStats struct {
 	Name      string
-	Calls     uint64 // that were made; each is one of the following four
+	Calls     uint64 // that were begun; each is one of the following four. Do is not called if the call was decided before the member's goroutine got its turn
 	Answered  uint64 // that were in time and good
 	Failed    uint64 // bad answers, panics and Goexit included
 	TimedOut  uint64 // by its Timeout, or the call's deadline
