@@ -34,14 +34,14 @@ func TestShardedConformance(t *testing.T) {
 			require.NoError(t, err)
 			return s
 		}
-		t.Run(name, func(t *testing.T) { storetest.Run(t, open, storetest.Rounds(300)) })
+		t.Run(name, func(t *testing.T) { storetest.Run(t, open, storetest.WithRounds(300)) })
 		t.Run(name+" behind a cache of another view", func(t *testing.T) {
 			view, _ := streamViews(t)
 			storetest.Run(t, func(t *testing.T) fs.Store {
 				r, err := fs.NewReadThrough(open(t), view, func(context.Context, []fs.Key) ([]*fs.Record, error) { return nil, errors.New("not asked") })
 				require.NoError(t, err)
 				return r
-			}, storetest.Rounds(100))
+			}, storetest.WithRounds(100))
 		})
 	}
 }

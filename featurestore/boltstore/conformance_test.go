@@ -9,5 +9,5 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) fs.Store { return open(t, file(t), boltstore.Config{}) }, storetest.Rounds(200))
+	storetest.Run(t, func(t *testing.T) fs.Store { return open(t, file(t), boltstore.Config{}) }, storetest.WithRounds(200))
 }

@@ -27,7 +27,7 @@ func fresh(client rueidis.Client, config redisstore.Config, servers ...*redistes
 func TestConformance(t *testing.T) {
 	server := redistest.Start(t)
 	client := connect(t, rueidis.ClientOption{InitAddress: []string{server.Addr}})
-	storetest.Run(t, fresh(client, redisstore.Config{}, server), storetest.Rounds(300))
+	storetest.Run(t, fresh(client, redisstore.Config{}, server), storetest.WithRounds(300))
 }
 
 func TestConformanceOfACluster(t *testing.T) {
@@ -36,7 +36,7 @@ func TestConformanceOfACluster(t *testing.T) {
 	masters := cluster.Nodes[:cluster.Masters]
 	for name, config := range map[string]redisstore.Config{"": {}, "waiting for a replica": {Replicas: 1}} {
 		t.Run(name, func(t *testing.T) {
-			storetest.Run(t, fresh(client, config, masters...), storetest.Rounds(100))
+			storetest.Run(t, fresh(client, config, masters...), storetest.WithRounds(100))
 		})
 	}
 }
@@ -46,5 +46,5 @@ func TestConformanceWithASentinel(t *testing.T) {
 	client := connect(t, rueidis.ClientOption{
 		InitAddress: []string{sentinel.Addr}, Sentinel: rueidis.SentinelOption{MasterSet: sentinel.Name},
 	})
-	storetest.Run(t, fresh(client, redisstore.Config{Replicas: 1}, sentinel.Master), storetest.Rounds(100))
+	storetest.Run(t, fresh(client, redisstore.Config{Replicas: 1}, sentinel.Master), storetest.WithRounds(100))
 }

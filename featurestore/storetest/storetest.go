@@ -10,16 +10,16 @@ import (
 // Option changes what Run expects.
 type Option func(*suite)
 
-// EventPrecision says that the store keeps event times to d only, such as a millisecond. Default: a nanosecond.
-func EventPrecision(d time.Duration) Option { return func(s *suite) { s.event = d } }
+// WithEventPrecision says that the store keeps event times to d only, such as a millisecond. Default: a nanosecond.
+func WithEventPrecision(d time.Duration) Option { return func(s *suite) { s.event = d } }
 
-// TimestampPrecision says that the store keeps values of kind Timestamp to d only, such as a second. Default: a nanosecond.
-func TimestampPrecision(d time.Duration) Option { return func(s *suite) { s.timestamp = d } }
+// WithTimestampPrecision says that the store keeps values of kind Timestamp to d only, such as a second. Default: a nanosecond.
+func WithTimestampPrecision(d time.Duration) Option { return func(s *suite) { s.timestamp = d } }
 
-// Rounds says how many operations the long tests do; fewer for a store that is slow to write to. Default: 2000, a tenth of it with -short.
-func Rounds(n int) Option { return func(s *suite) { s.rounds = n } }
+// WithRounds says how many operations the long tests do; fewer for a store that is slow to write to. Default: 2000, a tenth of it with -short.
+func WithRounds(n int) Option { return func(s *suite) { s.rounds = n } }
 
-// Run checks a store in subtests. open makes an empty one for each of them; it closes it by t.Cleanup. A store with a method Close() error must bear
+// Run checks a store in subtests; run it with -race. open makes an empty one for each of them; it closes it by t.Cleanup. A store with a method Close() error must bear
 // that it is called more than once.
 func Run(t *testing.T, open func(t *testing.T) featurestore.Store, opts ...Option) {
 	t.Helper()
@@ -28,6 +28,9 @@ func Run(t *testing.T, open func(t *testing.T) featurestore.Store, opts ...Optio
 		s.rounds = 200
 	}
 	for _, o := range opts {
+		if o == nil {
+			t.Fatal("storetest: nil Option")
+		}
 		o(s)
 	}
 	if s.event <= 0 || s.timestamp <= 0 || s.rounds <= 0 {
