@@ -1,6 +1,7 @@
 package featurestore
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -46,6 +47,9 @@ const (
 // bool, string, []byte and types made of these, time.Time and, for a Vector, []float32 and an array of its size; and pointers to them, but for vectors. A
 // field that does not fit is an ErrDefinition, a column that is not there an ErrNotFound.
 func Bind[T any](r *Reader) (*Binding[T], error) {
+	if r == nil {
+		return nil, errors.New("featurestore: Bind: nil reader")
+	}
 	fields, err := taggedFields(reflect.TypeFor[T](), "feature")
 	if err != nil {
 		return nil, err

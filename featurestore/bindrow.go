@@ -1,6 +1,7 @@
 package featurestore
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -35,6 +36,9 @@ type rowField struct {
 // takes, if nothing can be lost (a float64 is not for a Float32); nil and the zero time are
 // no value. The key and the event time may be missing in T: see Record. Features that T does not have get no value.
 func BindRow[T any](schema *Schema) (*RowBinding[T], error) {
+	if schema == nil {
+		return nil, errors.New("featurestore: BindRow: nil schema")
+	}
 	t := reflect.TypeFor[T]()
 	fields, err := taggedFields(t, "feature")
 	if err != nil {

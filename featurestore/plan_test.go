@@ -170,6 +170,21 @@ func TestReaderStaysUntilDefinitionsChange(t *testing.T) {
 	assert.EqualValues(t, 43, result.Value(1, 0).Int())
 }
 
+func TestNilIsAnError(t *testing.T) {
+	_, err := fs.Bind[struct {
+		X float64 `feature:"x"`
+	}](nil)
+	assert.ErrorContains(t, err, "nil reader")
+	_, err = fs.BindRow[struct {
+		X float64 `feature:"x"`
+	}](nil)
+	assert.ErrorContains(t, err, "nil schema")
+	_, err = fs.NewTransformer(nil, "s", 0)
+	assert.ErrorContains(t, err, "nil registry")
+	_, err = fs.Load(nil)
+	assert.ErrorContains(t, err, "nil reader")
+}
+
 func TestNewRefuses(t *testing.T) {
 	registry, err := fs.NewRegistry("test")
 	require.NoError(t, err)

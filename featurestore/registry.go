@@ -3,6 +3,7 @@ package featurestore
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -234,6 +235,9 @@ func (r *Registry) Save(w io.Writer) error {
 
 // Load makes a registry of what Save has written. A field that it does not know is an error, as is anything after the definitions.
 func Load(from io.Reader, opts ...RegistryOption) (*Registry, error) {
+	if from == nil {
+		return nil, errors.New("featurestore: Load: nil reader")
+	}
 	dec := json.NewDecoder(from)
 	dec.DisallowUnknownFields()
 	var d Definitions

@@ -1,6 +1,7 @@
 package featurestore
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -11,6 +12,9 @@ type Transformer struct{ plan *plan }
 
 // NewTransformer compiles the transforms of a version of a service, of the newest for version 0.
 func NewTransformer(registry *Registry, service string, version int) (*Transformer, error) {
+	if registry == nil {
+		return nil, errors.New("featurestore: NewTransformer: nil registry")
+	}
 	s, views, err := registry.snapshot(service, version)
 	if err != nil {
 		return nil, err
