@@ -28,23 +28,23 @@ type cachedReader struct {
 }
 
 // New makes an Online that reads and writes the registry's views in store. Definitions that are added to the registry later count too.
-func New(store Store, registry *Registry, config Config) (*Online, error) {
+func New(store Store, registry *Registry, cfg Config) (*Online, error) {
 	switch {
 	case store == nil:
 		return nil, errors.New("featurestore: New needs a store")
 	case registry == nil:
 		return nil, errors.New("featurestore: New needs a registry")
 	}
-	config, err := config.withDefaults()
+	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	o := &Online{
-		store: store, registry: registry, config: config, fill: float32(math.NaN()),
+		store: store, registry: registry, config: cfg, fill: float32(math.NaN()),
 		counts: counters{views: map[string]*viewCounters{}}, readers: map[serviceID]cachedReader{},
 	}
-	if config.Fill != nil {
-		o.fill = *config.Fill
+	if cfg.Fill != nil {
+		o.fill = *cfg.Fill
 	}
 	return o, nil
 }

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// DefaultKeepWarm is the default of BlueGreenConfig.KeepWarm.
-const DefaultKeepWarm = 10 * time.Minute
+// DefaultBlueGreenKeepWarm is the default of BlueGreenConfig.KeepWarm.
+const DefaultBlueGreenKeepWarm = 10 * time.Minute
 
 // BlueGreenConfig is for NewBlueGreen. A negative value is an error.
 type BlueGreenConfig struct {
 	// Alias is the alias that is switched. The previous version is held by another, this name with "/previous". Required.
 	Alias string
 
-	// KeepWarm is how long the previous version stays loaded at least. Default: DefaultKeepWarm.
+	// KeepWarm is how long the previous version stays loaded at least. Default: DefaultBlueGreenKeepWarm.
 	KeepWarm time.Duration
 }
 
@@ -44,7 +44,7 @@ func NewBlueGreen[Req, Resp any](r *Registry[Req, Resp], cfg BlueGreenConfig) (*
 		return nil, fmt.Errorf("rollout: BlueGreenConfig.KeepWarm is negative: %v", cfg.KeepWarm)
 	}
 	if cfg.KeepWarm == 0 {
-		cfg.KeepWarm = DefaultKeepWarm
+		cfg.KeepWarm = DefaultBlueGreenKeepWarm
 	}
 	return &BlueGreen[Req, Resp]{cfg: cfg, r: r, live: r.Alias(cfg.Alias), previous: r.Alias(cfg.Alias + "/previous")}, nil
 }

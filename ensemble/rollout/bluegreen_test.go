@@ -76,7 +76,7 @@ func TestBlueGreenDrains(t *testing.T) {
 		lease, err := r.Acquire("live")
 		require.NoError(t, err)
 		require.NoError(t, b.Switch(t.Context(), v(2), ""))
-		time.Sleep(rollout.DefaultKeepWarm)
+		time.Sleep(rollout.DefaultBlueGreenKeepWarm)
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		var drain *rollout.DrainError

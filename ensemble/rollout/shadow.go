@@ -12,7 +12,7 @@ import (
 // Defaults of [ShadowConfig].
 const (
 	DefaultShadowConcurrency = 4
-	DefaultShadowQueue       = 64
+	DefaultShadowMaxQueue       = 64
 	DefaultShadowTimeout     = 10 * time.Second
 )
 
@@ -25,7 +25,7 @@ type ShadowConfig struct {
 	Concurrency int
 
 	// MaxQueue is how many more may wait. When the queue is full, requests are dropped: they have been answered, only the shadow does not see them. Requests that come in bursts, as
-	// from callers that never pause, need room for a burst. Default: DefaultShadowQueue.
+	// from callers that never pause, need room for a burst. Default: DefaultShadowMaxQueue.
 	MaxQueue int
 
 	// Timeout is how long a shadow has, from its own beginning, before its context ends. Default: DefaultShadowTimeout.
@@ -51,7 +51,7 @@ func (c ShadowConfig) withDefaults() (ShadowConfig, error) {
 		c.Concurrency = DefaultShadowConcurrency
 	}
 	if c.MaxQueue == 0 {
-		c.MaxQueue = DefaultShadowQueue
+		c.MaxQueue = DefaultShadowMaxQueue
 	}
 	if c.Timeout == 0 {
 		c.Timeout = DefaultShadowTimeout

@@ -81,6 +81,16 @@ const (
 	RequestFailed
 )
 
+var verdictNames = [...]string{"member failed", "member busy", "request failed"}
+
+// String returns the verdict in words.
+func (v Verdict) String() string {
+	if int(v) < len(verdictNames) {
+		return verdictNames[v]
+	}
+	return fmt.Sprintf("Verdict(%d)", uint8(v))
+}
+
 // withDefaults checks c and fills in the defaults.
 func (c Config) withDefaults() (Config, error) {
 	for _, f := range []struct {

@@ -33,6 +33,17 @@ const (
 	OverflowDrop                 // its place stays empty and the others' weights grow, as in the Switch Transformer, which drops the token
 )
 
+// String returns the way's name in lower case.
+func (o Overflow) String() string {
+	switch o {
+	case OverflowNext:
+		return "next"
+	case OverflowDrop:
+		return "drop"
+	}
+	return fmt.Sprintf("Overflow(%d)", uint8(o))
+}
+
 // DefaultTopK is the default of MixtureConfig.TopK.
 const DefaultTopK = 2
 

@@ -25,15 +25,15 @@ var _ featurestore.Store = (*Store)(nil)
 
 // New is a store on the server, on the master that sentinels name, or on the cluster that the client is for. The caller closes the client,
 // after its last use by the store; from then on all calls give featurestore.ErrClosed.
-func New(client rueidis.Client, config Config) (*Store, error) {
+func New(client rueidis.Client, cfg Config) (*Store, error) {
 	if client == nil {
 		return nil, errors.New("redisstore: no client")
 	}
-	config, err := config.withDefaults()
+	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	return &Store{client: client, config: config}, nil
+	return &Store{client: client, config: cfg}, nil
 }
 
 // Delete implements [featurestore.Store]. It removes the view's fields from each hash; Redis removes a hash that has none left.
