@@ -12,7 +12,7 @@ import (
 // Defaults of [ShadowConfig].
 const (
 	DefaultShadowConcurrency = 4
-	DefaultShadowMaxQueue       = 64
+	DefaultShadowMaxQueue    = 64
 	DefaultShadowTimeout     = 10 * time.Second
 )
 
