@@ -24,7 +24,7 @@ type Cascade[Req, Resp any] struct {
 	ended      atomic.Uint64
 }
 
-// NewCascade makes a Cascade of stages, the cheapest first. It is an error if there are none, if one has no Run or makes no sense, if names are
+// NewCascade makes a Cascade of stages, the cheapest first. It is an error if there are none, if one has no Do or makes no sense, if names are
 // not different, if a stage but the last has no threshold, or the last has none and CascadeConfig.Abstain is set, and if a stage with a threshold has no confidence.
 func NewCascade[Req, Resp any](stages []Stage[Req, Resp], cfg CascadeConfig, opts ...CascadeOption[Resp]) (*Cascade[Req, Resp], error) {
 	if err := cfg.check(); err != nil {
@@ -162,7 +162,7 @@ func (c *Cascade[Req, Resp]) walk(ctx context.Context, req Req, detailed bool) (
 		if call.failure != nil {
 			failures = append(failures, call.failure)
 			r.Reason = StopFailure
-			if c.stages[i].OnError == StageErrorEnds {
+			if c.stages[i].ErrorPolicy == StageErrorEnds {
 				err = call.failure
 				break
 			}

@@ -29,7 +29,7 @@ func BenchmarkCascade(b *testing.B) {
 		b.Run(bc.name+"/by hand", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				_, _ = cascadeByHand(b.Context(), small.Run, large.Run, 1)
+				_, _ = cascadeByHand(b.Context(), small.Do, large.Do, 1)
 			}
 		})
 		b.Run(bc.name+"/cascade", func(b *testing.B) {

@@ -51,7 +51,7 @@ func (c *Cascade[Req, Resp]) call(ctx context.Context, i int, req Req, began tim
 			count.time.Add(int64(time.Since(began)))
 		}
 	}()
-	answer, err := s.Run(stageCtx, req)
+	answer, err := s.Do(stageCtx, req)
 	call.took = time.Since(began)
 	if err == nil {
 		call.answer, call.confidence = answer, s.confidence(answer)

@@ -12,9 +12,9 @@ type Stage[Req, Resp any] struct {
 	// Name is the stage's name in errors, results and statistics. Names must differ. Default: "stage " and its position, from 0.
 	Name string
 
-	// Run asks the model: any model, any other pattern's Do. It runs on the goroutine of the caller of Do, and must return soon after its context
-	// ends: Do waits for it in any case. Required.
-	Run Func[Req, Resp]
+	// Do asks the model: any model, any other pattern's Do. It runs on the goroutine of the caller of Cascade.Do, and must return soon after its context
+	// ends: Cascade.Do waits for it in any case. Required.
+	Do Func[Req, Resp]
 
 	// Threshold is the confidence from which the stage's answer is taken. A confidence under it, or NaN, goes on to the next stage. It is required
 	// (not 0) for every stage but the last; math.Inf(-1) takes every answer whose confidence is a number,
@@ -26,7 +26,7 @@ type Stage[Req, Resp any] struct {
 	// It runs on the caller's goroutine.
 	Confidence func(Resp) float64
 
-	// Timeout bounds one call of Run, by its context. A Run that answers all the same when it is over is believed. Default: 0, no bound but the caller's.
+	// Timeout bounds one call of Do, by its context. A Do that answers all the same when it is over is believed. Default: 0, no bound but the caller's.
 	Timeout time.Duration
 
 	// Latency is the time that the stage is expected to take. A stage is skipped if there is an answer already and the caller's deadline, less
@@ -34,13 +34,14 @@ type Stage[Req, Resp any] struct {
 	// Default: 0, the time is learned: the mean plus twice the mean deviation of the stage's calls, both moving averages. It may not exceed Timeout.
 	Latency time.Duration
 
-	// OnError says what a failure of the stage does: an error, or the Timeout. Default: [StageErrorContinues].
-	OnError StageErrorPolicy
+	// ErrorPolicy says what a failure of the stage does: an error, or the Timeout. Default: [StageErrorContinues].
+	ErrorPolicy StageErrorPolicy
 }
 
 // StageErrorPolicy says what a failure of a stage does to the request.
 type StageErrorPolicy uint8
 
+// The policies.
 const (
 	// StageErrorContinues goes on to the next stage. After the last, the latest answer of an earlier stage stands; if there is none Do
 	// returns the errors of all stages.
@@ -49,6 +50,17 @@ const (
 	// StageErrorEnds makes Do return the error at once, also if an earlier stage has answered.
 	StageErrorEnds
 )
+
+// String returns the policy's name in lower case.
+func (p StageErrorPolicy) String() string {
+	switch p {
+	case StageErrorContinues:
+		return "continues"
+	case StageErrorEnds:
+		return "ends"
+	}
+	return fmt.Sprintf("StageErrorPolicy(%d)", uint8(p))
+}
 
 // CascadeConfig is what the stages have in common. The zero value is usable.
 type CascadeConfig struct {
@@ -92,16 +104,16 @@ func checkStages[Req, Resp any](stages []Stage[Req, Resp], fallback func(Resp) f
 		switch {
 		case names[s.Name]:
 			return fmt.Errorf("ensemble: NewCascade: two stages are named %q", s.Name)
-		case s.Run == nil:
-			return fmt.Errorf("ensemble: NewCascade: stage %q has no Run", s.Name)
+		case s.Do == nil:
+			return fmt.Errorf("ensemble: NewCascade: stage %q has no Do", s.Name)
 		case s.Timeout < 0:
 			return fmt.Errorf("ensemble: NewCascade: Timeout of stage %q is negative: %v", s.Name, s.Timeout)
 		case s.Latency < 0:
 			return fmt.Errorf("ensemble: NewCascade: Latency of stage %q is negative: %v", s.Name, s.Latency)
 		case s.Timeout > 0 && s.Latency > s.Timeout:
 			return fmt.Errorf("ensemble: NewCascade: Latency %v of stage %q is more than its Timeout %v", s.Latency, s.Name, s.Timeout)
-		case s.OnError > StageErrorEnds:
-			return fmt.Errorf("ensemble: NewCascade: stage %q has an unknown OnError: %d", s.Name, s.OnError)
+		case s.ErrorPolicy > StageErrorEnds:
+			return fmt.Errorf("ensemble: NewCascade: stage %q has an unknown ErrorPolicy: %v", s.Name, s.ErrorPolicy)
 		case s.Confidence == nil && (!last || s.Threshold != 0):
 			return fmt.Errorf("ensemble: NewCascade: stage %q has a threshold to reach and no Confidence; see WithConfidence", s.Name)
 		}

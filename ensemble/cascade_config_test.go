@@ -29,14 +29,14 @@ func TestNewCascadeRefuses(t *testing.T) {
 		want   string
 	}{
 		"no stages":         {nil, ensemble.CascadeConfig{}, nil, "no stages"},
-		"no run":            {mod(func(s *cascadeStage) { s.Run = nil }), ensemble.CascadeConfig{}, nil, "no Run"},
+		"no run":            {mod(func(s *cascadeStage) { s.Do = nil }), ensemble.CascadeConfig{}, nil, "no Do"},
 		"same name":         {mod(func(s *cascadeStage) { s.Name = "large" }), ensemble.CascadeConfig{}, nil, "two stages"},
 		"no threshold":      {mod(func(s *cascadeStage) { s.Threshold = 0 }), ensemble.CascadeConfig{}, nil, "no threshold"},
 		"NaN":               {mod(func(s *cascadeStage) { s.Threshold = math.NaN() }), ensemble.CascadeConfig{}, nil, "NaN"},
 		"negative timeout":  {mod(func(s *cascadeStage) { s.Timeout = -1 }), ensemble.CascadeConfig{}, nil, "negative"},
 		"negative latency":  {mod(func(s *cascadeStage) { s.Latency = -1 }), ensemble.CascadeConfig{}, nil, "negative"},
 		"never in time":     {mod(func(s *cascadeStage) { s.Latency, s.Timeout = 2, 1 }), ensemble.CascadeConfig{}, nil, "more than its Timeout"},
-		"policy":            {mod(func(s *cascadeStage) { s.OnError = 9 }), ensemble.CascadeConfig{}, nil, "unknown OnError"},
+		"policy":            {mod(func(s *cascadeStage) { s.ErrorPolicy = 9 }), ensemble.CascadeConfig{}, nil, "unknown ErrorPolicy"},
 		"reserve":           {fine, ensemble.CascadeConfig{Reserve: -time.Second}, nil, "negative"},
 		"abstain":           {fine, ensemble.CascadeConfig{Abstain: true}, nil, `stage "large" has no threshold`},
 		"nil option":        {fine, ensemble.CascadeConfig{}, []ensemble.CascadeOption[verdict]{nil}, "nil CascadeOption"},
@@ -76,7 +76,7 @@ func TestCascadeConfidentDoDoesNotAllocate(t *testing.T) {
 func TestCascadeConcurrently(t *testing.T) {
 	var seen sync.Map
 	c := newCascade(t, ensemble.CascadeConfig{OnResult: func(e ensemble.CascadeEvent) { seen.Store(e.Stage, true) }},
-		cascadeStage{Name: "small", Threshold: 0.5, Run: func(_ context.Context, req int) (verdict, error) {
+		cascadeStage{Name: "small", Threshold: 0.5, Do: func(_ context.Context, req int) (verdict, error) {
 			return verdict{from: "small", sure: float64(req % 2)}, nil
 		}}, says("large", 1, 0))
 	var callers sync.WaitGroup

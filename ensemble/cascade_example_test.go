@@ -23,8 +23,8 @@ func ExampleNewCascade() {
 	large := func(_ context.Context, _ string) (label, error) { return label{"long", 0.99}, nil }
 
 	cascade, err := ensemble.NewCascade([]ensemble.Stage[string, label]{
-		{Name: "small", Run: small, Threshold: 0.9},
-		{Name: "large", Run: large},
+		{Name: "small", Do: small, Threshold: 0.9},
+		{Name: "large", Do: large},
 	}, ensemble.CascadeConfig{}, ensemble.WithConfidence(func(l label) float64 { return l.p }))
 	if err != nil {
 		fmt.Println(err)
@@ -55,8 +55,8 @@ func ExampleWithAnnotation() {
 	remote := func(context.Context, string) (answer, error) { return answer{}, errors.New("connection refused") }
 
 	cascade, err := ensemble.NewCascade([]ensemble.Stage[string, answer]{
-		{Name: "local", Run: local, Threshold: 0.8},
-		{Name: "remote", Run: remote},
+		{Name: "local", Do: local, Threshold: 0.8},
+		{Name: "remote", Do: remote},
 	}, ensemble.CascadeConfig{},
 		ensemble.WithConfidence(func(a answer) float64 { return a.p }),
 		ensemble.WithAnnotation(func(a answer, e ensemble.CascadeEvent) answer {
@@ -81,7 +81,7 @@ func ExampleWithReview() {
 	}
 	model := func(context.Context, string) (label, error) { return label{"spam", 0.6}, nil }
 	var queue []string
-	cascade, err := ensemble.NewCascade([]ensemble.Stage[string, label]{{Name: "model", Run: model, Threshold: 0.9}},
+	cascade, err := ensemble.NewCascade([]ensemble.Stage[string, label]{{Name: "model", Do: model, Threshold: 0.9}},
 		ensemble.CascadeConfig{Abstain: true},
 		ensemble.WithConfidence(func(l label) float64 { return l.p }),
 		ensemble.WithReview(func(_ context.Context, text string, a *ensemble.AbstainError[label]) {

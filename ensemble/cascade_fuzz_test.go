@@ -123,7 +123,7 @@ func FuzzCascade(f *testing.F) {
 			for i, st := range script.stages {
 				stages[i] = cascadeStage{
 					Threshold: float64(st.threshold), Timeout: time.Duration(st.timeout) * millisecond, Latency: time.Duration(st.latency) * millisecond,
-					Run: func(ctx context.Context, _ int) (verdict, error) {
+					Do: func(ctx context.Context, _ int) (verdict, error) {
 						called[i] = true
 						if err := cascadeSleep(ctx, time.Duration(st.delay)*millisecond); err != nil {
 							return verdict{}, err
@@ -135,7 +135,7 @@ func FuzzCascade(f *testing.F) {
 					},
 				}
 				if st.ends {
-					stages[i].OnError = ensemble.StageErrorEnds
+					stages[i].ErrorPolicy = ensemble.StageErrorEnds
 				}
 			}
 			c := newCascade(t, ensemble.CascadeConfig{Reserve: time.Duration(script.reserve) * millisecond, Abstain: script.abstain}, stages...)

@@ -30,14 +30,14 @@ var errCascade = errors.New("stage is down")
 
 // says is a stage that answers at once.
 func says(name string, sure, threshold float64) cascadeStage {
-	return cascadeStage{Name: name, Threshold: threshold, Run: func(context.Context, int) (verdict, error) {
+	return cascadeStage{Name: name, Threshold: threshold, Do: func(context.Context, int) (verdict, error) {
 		return verdict{from: name, sure: sure}, nil
 	}}
 }
 
 // breaks is a stage that fails at once.
 func breaks(name string, err error) cascadeStage {
-	return cascadeStage{Name: name, Threshold: 0.5, Run: func(context.Context, int) (verdict, error) { return verdict{from: name}, err }}
+	return cascadeStage{Name: name, Threshold: 0.5, Do: func(context.Context, int) (verdict, error) { return verdict{from: name}, err }}
 }
 
 func newCascade(t testing.TB, cfg ensemble.CascadeConfig, stages ...cascadeStage) *ensemble.Cascade[int, verdict] {
@@ -179,7 +179,7 @@ func TestCascadeLocalAnswerStandsWhenTheRemoteFails(t *testing.T) {
 
 func TestCascadeErrorPolicies(t *testing.T) {
 	strict := breaks("strict", errCascade)
-	strict.OnError = ensemble.StageErrorEnds
+	strict.ErrorPolicy = ensemble.StageErrorEnds
 
 	t.Run("an early failure goes on", func(t *testing.T) {
 		c := newCascade(t, ensemble.CascadeConfig{}, breaks("small", errCascade), says("large", 0.1, 0))
@@ -222,7 +222,7 @@ func TestCascadeErrorPolicies(t *testing.T) {
 
 func TestCascadePanicGoesOnToTheCaller(t *testing.T) {
 	small := says("small", 1, 0.5)
-	small.Run = func(_ context.Context, req int) (verdict, error) {
+	small.Do = func(_ context.Context, req int) (verdict, error) {
 		if req == 0 {
 			panic("boom")
 		}
@@ -237,7 +237,7 @@ func TestCascadePanicGoesOnToTheCaller(t *testing.T) {
 
 func TestCascadeGoexitIsCounted(t *testing.T) {
 	small := says("small", 1, 0.5)
-	small.Run = func(context.Context, int) (verdict, error) {
+	small.Do = func(context.Context, int) (verdict, error) {
 		runtime.Goexit()
 		return verdict{}, nil
 	}
@@ -265,7 +265,7 @@ func TestCascadeCancelledWhileEscalating(t *testing.T) {
 	cause := errors.New("the user left")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	large := says("large", 1, 0)
-	large.Run = func(ctx context.Context, _ int) (verdict, error) {
+	large.Do = func(ctx context.Context, _ int) (verdict, error) {
 		cancel(cause)
 		return verdict{}, ctx.Err()
 	}
@@ -282,7 +282,7 @@ func TestCascadeCancelledWhileEscalating(t *testing.T) {
 	// And one between the stages does not call the next.
 	ctx, cancel = context.WithCancelCause(t.Context())
 	small := says("small", 0.1, 0.5)
-	small.Run = func(context.Context, int) (verdict, error) {
+	small.Do = func(context.Context, int) (verdict, error) {
 		cancel(cause)
 		return verdict{sure: 0.1}, nil
 	}
@@ -296,8 +296,8 @@ func TestCascadeCancelledWhileEscalating(t *testing.T) {
 func TestCascadeCancelledAtTheLastAnswer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	large := says("large", 0.1, 0.9)
-	run := large.Run
-	large.Run = func(ctx context.Context, req int) (verdict, error) {
+	run := large.Do
+	large.Do = func(ctx context.Context, req int) (verdict, error) {
 		cancel()
 		return run(ctx, req)
 	}
@@ -325,7 +325,7 @@ func TestCascadeSetThresholds(t *testing.T) {
 // An answer in hand does not stand if Do returns an error instead of it.
 func TestCascadeNoFallbackWithAnError(t *testing.T) {
 	ends := breaks("large", errCascade)
-	ends.OnError = ensemble.StageErrorEnds
+	ends.ErrorPolicy = ensemble.StageErrorEnds
 	for name, c := range map[string]struct {
 		large   cascadeStage
 		abstain bool

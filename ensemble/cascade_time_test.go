@@ -16,8 +16,8 @@ const millisecond = time.Millisecond
 
 // takes is s, after a time that its context can cut short.
 func takes(s cascadeStage, d time.Duration) cascadeStage {
-	run := s.Run
-	s.Run = func(ctx context.Context, req int) (verdict, error) {
+	run := s.Do
+	s.Do = func(ctx context.Context, req int) (verdict, error) {
 		if err := cascadeSleep(ctx, d); err != nil {
 			return verdict{}, err
 		}
@@ -161,7 +161,7 @@ func TestCascadeStageTimeout(t *testing.T) {
 		var kept context.Context
 		small := says("small", 1, 0.5)
 		small.Timeout = time.Hour
-		small.Run = func(ctx context.Context, _ int) (verdict, error) {
+		small.Do = func(ctx context.Context, _ int) (verdict, error) {
 			kept = ctx
 			return verdict{sure: 1}, ctx.Err()
 		}
@@ -172,8 +172,8 @@ func TestCascadeStageTimeout(t *testing.T) {
 		// A stage that ignores its context and answers late is believed.
 		late := says("late", 1, 0.5)
 		late.Timeout = 30 * millisecond
-		run := late.Run
-		late.Run = func(ctx context.Context, req int) (verdict, error) {
+		run := late.Do
+		late.Do = func(ctx context.Context, req int) (verdict, error) {
 			time.Sleep(time.Second)
 			return run(ctx, req)
 		}
@@ -188,8 +188,8 @@ func TestCascadeLearnsHowLongAStageTakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pace := 200 * millisecond
 		large := says("large", 1, 0)
-		run := large.Run
-		large.Run = func(ctx context.Context, req int) (verdict, error) {
+		run := large.Do
+		large.Do = func(ctx context.Context, req int) (verdict, error) {
 			if err := cascadeSleep(ctx, pace); err != nil {
 				return verdict{}, err
 			}
@@ -241,7 +241,7 @@ func TestCascadeLearnsFromAnswersOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fail := false
 		large := says("large", 1, 0)
-		large.Run = func(ctx context.Context, _ int) (verdict, error) {
+		large.Do = func(ctx context.Context, _ int) (verdict, error) {
 			if fail {
 				return verdict{}, errCascade
 			}

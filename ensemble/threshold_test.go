@@ -104,7 +104,7 @@ func TestThresholdReportAgreesWithTheCascade(t *testing.T) {
 	for _, thresholds := range [][]float64{{0.7, 0.8}, {0.7, 0.8, 0.96}, {math.Inf(-1), 0.8}, {math.Inf(1), math.Inf(1)}} {
 		stages := make([]cascadeStage, 3)
 		for i := range stages {
-			stages[i] = cascadeStage{Threshold: 1, Run: func(_ context.Context, req int) (verdict, error) {
+			stages[i] = cascadeStage{Threshold: 1, Do: func(_ context.Context, req int) (verdict, error) {
 				return verdict{sure: samples[req].Confidence[i]}, nil
 			}}
 		}

@@ -108,8 +108,8 @@ func thresholdSamples(ctx context.Context, o options, set *mnist.Set, m *models,
 
 func newCascade(m *models, confidence func([]float64) float64, threshold float64) (*ensemble.Cascade[mnist.Image, []float64], error) {
 	return ensemble.NewCascade([]ensemble.Stage[mnist.Image, []float64]{
-		{Name: "softmax regression", Run: do(m.softmax), Threshold: threshold, Confidence: confidence},
-		{Name: "big network", Run: do(m.big)},
+		{Name: "softmax regression", Do: do(m.softmax), Threshold: threshold, Confidence: confidence},
+		{Name: "big network", Do: do(m.big)},
 	}, ensemble.CascadeConfig{})
 }
 
