@@ -26,7 +26,10 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 		never(placementName(p)+".Owners", func() { sink += len(p.Owners(room, sharding.Hash(key()), 8)) })
 		b, err := sharding.NewBounded(p, sharding.BoundedConfig{})
 		require.NoError(t, err)
-		never("Bounded", func() { b.Acquire(sharding.Hash(key())).Release() })
+		never("Bounded", func() {
+			lease := b.Acquire(sharding.Hash(key()))
+			lease.Release()
+		})
 	}
 	h := hasher[compound](t)
 	tail := []byte("tail")

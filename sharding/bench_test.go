@@ -164,7 +164,8 @@ func BenchmarkBounded(b *testing.B) {
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for i := 0; pb.Next(); i++ {
-					bounded.Acquire(sharding.Hash(benchKeys[i%len(benchKeys)])).Release()
+					lease := bounded.Acquire(sharding.Hash(benchKeys[i%len(benchKeys)]))
+					lease.Release()
 				}
 			})
 		})

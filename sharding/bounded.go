@@ -107,7 +107,7 @@ func (b *Bounded) SetPlacement(p Placement) error {
 	return nil
 }
 
-// Lease is a request's place on a node.
+// Lease is a request's place on a node. It is used by one goroutine at a time, and not copied.
 type Lease struct {
 	Node Node
 
@@ -115,16 +115,17 @@ type Lease struct {
 	load    *load
 }
 
-// Release says that the request is over. It must be called exactly once.
-func (l Lease) Release() {
-	if l.bounded == nil {
+// Release says that the request is over. Only the first call does anything, so it may be deferred and also called early.
+func (l *Lease) Release() {
+	b := l.bounded
+	if b == nil {
 		return
 	}
-	b := l.bounded
+	l.bounded = nil
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if l.load.n == 0 {
-		return // a second Release; there is nothing left to take from
+		return // a copy was released too; there is nothing left to take from
 	}
 	l.load.n--
 	if l.load.member {

@@ -130,9 +130,14 @@ func TestBoundedWithAPlacementThatLeavesNodesOut(t *testing.T) {
 func TestBoundedReleaseTwice(t *testing.T) {
 	b := newBounded(t, allPlacements(t, makeNodes(2))[0], 0)
 	l := b.Acquire(1)
+	other := b.Acquire(1)
+	copied := l
 	l.Release()
 	l.Release()
-	sharding.Lease{}.Release()
+	assert.Equal(t, 1, b.Stats().InFlight, "the second does not take the place of another")
+	other.Release()
+	copied.Release()
+	new(sharding.Lease).Release()
 	assert.Zero(t, b.Stats().InFlight)
 }
 
