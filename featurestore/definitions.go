@@ -22,7 +22,7 @@ type Feature struct {
 	Name        string `json:"name"`
 	Kind        Kind   `json:"type"`
 	Dim         int    `json:"dim,omitempty"`    // of a Vector: the number of its elements, from 1 to MaxDim
-	Default     Value  `json:"default,omitzero"` // takes the place of a value that is missing, expired or cannot be read; null: none does. Of the same kind
+	Default     Value  `json:"default,omitzero"` // of the same kind; takes the place of a value that is missing, expired or cannot be read. Null, the zero Value: there is no default
 	Description string `json:"description,omitempty"`
 }
 

@@ -6,8 +6,8 @@ import (
 )
 
 // Request names the entities that a [Reader] reads, and brings the fields of the service's Request. A column has one element for each row, or
-// a single one that goes for all rows: one user beside 200 items. The number of rows is that of the columns that have not one
-// element, 1 if there is none, and may be 0. The order of the columns does not matter.
+// a single one that goes for all rows: one user beside 200 items. All columns that have another number of elements than one have the same, which is the number of
+// rows; it may be 0. If there is no such column there is one row. The order of the columns does not matter.
 type Request struct {
 	Keys []KeyColumn // one for each join key of the service's entities, see Reader.Keys
 

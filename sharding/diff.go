@@ -23,8 +23,8 @@ type Plan struct {
 	// Moved is the share of all hashes whose owner changes.
 	Moved float64
 
-	// Minimum is the least that must move to get from the shares before to those after: what the nodes gain that gain.
-	// Moved - Minimum is what the algorithm moves for nothing.
+	// Minimum is the least that must move so that each node gets its share after the change: the sum of what is added to the shares
+	// of those whose share grows. Moved - Minimum is what the algorithm moves for nothing.
 	Minimum float64
 
 	// Exact is false if the shares were found from a sample of 2^20 hashes. They then have an error of about a thousandth, and moves

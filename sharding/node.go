@@ -52,7 +52,7 @@ type Placement interface {
 	// node's share is so small that it has to be searched for.
 	Owners(dst []int, hash uint64, k int) []int
 
-	// Nodes are the nodes. The caller must not change them.
+	// Nodes are the nodes by their indexes, always the same. The caller must not change them.
 	Nodes() []Node
 }
 
@@ -155,7 +155,8 @@ func weightUnits(n Node) (uint64, error) {
 	return uint64(math.RoundToEven(n.Weight / MinWeight)), nil
 }
 
-// Nodes are the nodes, with their weights filled in. The caller must not change them.
+// Nodes are those that the placement was made of, by the indexes that Owner and Owners give, with default weights filled in. They are sorted by name, but for Jump.
+// The caller must not change them.
 func (c *cluster) Nodes() []Node { return c.nodes }
 
 // Fingerprint is equal for placements that place alike: the same algorithm, version and parameters over the same nodes.

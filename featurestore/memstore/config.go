@@ -25,7 +25,7 @@ type Config struct {
 	Shards int
 
 	// OnEvict, if not nil, is called for each row that the store removed by itself, after that, by the call of Write or Sweep
-	// that did it, on its goroutine. Calls may overlap. It may call the store.
+	// that did it, on its goroutine. Calls may overlap. It may call the store. A panic in it goes on to the caller; the rows were written.
 	OnEvict func(EvictEvent)
 }
 

@@ -11,7 +11,7 @@ const (
 	DefaultReplicaTimeout = time.Second
 )
 
-// Config says how long to wait and to keep. The zero value is usable.
+// Config says how long to wait and to keep. The zero value is usable. A negative or contradictory value is an error from New.
 type Config struct {
 	// KeyTTL is how long a key of Redis, which holds the rows of all views of one entity, stays after the last write to it. Feast calls
 	// it key_ttl_seconds. A view with a longer TTL prolongs it: see the package's documentation. At least a millisecond. Default: the
