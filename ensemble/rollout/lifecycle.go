@@ -9,6 +9,7 @@ import (
 
 var (
 	errNoDo      = errors.New("Load returned a Model without Do")
+	errNoAlias   = errors.New("rollout: the alias has no name")
 	errAbandoned = errors.New("panic or runtime.Goexit")
 )
 

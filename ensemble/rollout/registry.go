@@ -166,7 +166,7 @@ func (r *Registry[Req, Resp]) Acquire(alias string) (*Lease[Req, Resp], error) {
 }
 
 // SetAlias makes an alias point at a ready version, or with the zero ID at none, and returns what it has pointed at. Requests that have begun stay on the version that they
-// began on. The errors are ErrUnknown, ErrNotReady and ErrClosed; the alias is then as it was.
+// began on. The errors are ErrUnknown, ErrNotReady, ErrClosed, or that the alias has no name; it is then as it was.
 func (r *Registry[Req, Resp]) SetAlias(alias string, to ID, why string) (old ID, err error) {
 	return r.point(alias, nil, to, why)
 }
@@ -191,6 +191,9 @@ func (r *Registry[Req, Resp]) point(alias string, want *ID, to ID, why string) (
 func (r *Registry[Req, Resp]) pointLocked(alias string, want *ID, to ID, why string) (old ID, e Event, err error) {
 	if r.closed.Load() {
 		return old, e, ErrClosed
+	}
+	if alias == "" {
+		return old, e, errNoAlias
 	}
 	var v *record[Req, Resp]
 	if to != (ID{}) {
@@ -236,6 +239,9 @@ func (r *Registry[Req, Resp]) pointLocked(alias string, want *ID, to ID, why str
 // as it was and old is the zero ID. If the alias has moved and only the unloading of a former version has not been completed, the error holds a *DrainError or a *LifeCycleError of
 // the call "close", and old is what the alias has pointed at.
 func (r *Registry[Req, Resp]) Deploy(ctx context.Context, alias string, id ID, why string) (old ID, err error) {
+	if alias == "" { // before the work
+		return ID{}, errNoAlias
+	}
 	if err := r.Load(ctx, id, why); err != nil {
 		return ID{}, err
 	}
