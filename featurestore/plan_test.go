@@ -232,3 +232,13 @@ var errApply = errors.New("apply")
 func apply(f fs.Apply) fs.Op {
 	return func(fs.Transform, []fs.Feature) (fs.Apply, error) { return f, nil }
 }
+
+func TestAnUnknownServiceIsNamed(t *testing.T) {
+	registry, err := fs.NewRegistry("test")
+	require.NoError(t, err)
+	_, err = registry.Service("s", 0)
+	require.ErrorIs(t, err, fs.ErrNotFound)
+	require.EqualError(t, err, `featurestore: not defined: service "s"`)
+	_, err = registry.Service("s", 3)
+	require.EqualError(t, err, `featurestore: not defined: version 3 of service "s"`)
+}

@@ -152,10 +152,13 @@ func (d *definitions) service(name string, version int) (Service, error) {
 	if s, ok := d.services[serviceID{name, version}]; ok {
 		return s, nil
 	}
+	if version == 0 { // the newest was asked for, and there is none
+		return Service{}, fmt.Errorf("%w: service %q", ErrNotFound, name)
+	}
 	return Service{}, fmt.Errorf("%w: version %d of service %q", ErrNotFound, version, name)
 }
 
-// RemoveService takes a version of a service away. Readers that were made before go on.
+// RemoveService takes a version of a service away; an ErrNotFound if there is none. Readers that were made before go on.
 func (r *Registry) RemoveService(name string, version int) error {
 	return r.change(func(next *definitions) error {
 		id := serviceID{name, version}
@@ -167,7 +170,7 @@ func (r *Registry) RemoveService(name string, version int) error {
 	})
 }
 
-// RemoveView takes a view away; an ErrDefinition if a service reads it. Its rows stay in the stores.
+// RemoveView takes a view away; an ErrNotFound if there is none, an ErrDefinition if a service reads it. Its rows stay in the stores.
 func (r *Registry) RemoveView(name string) error {
 	return r.change(func(next *definitions) error {
 		if _, ok := next.views[name]; !ok {
@@ -183,7 +186,7 @@ func (r *Registry) RemoveView(name string) error {
 	})
 }
 
-// RemoveEntity takes an entity away; an ErrDefinition if a view is of it.
+// RemoveEntity takes an entity away; an ErrNotFound if there is none, an ErrDefinition if a view is of it.
 func (r *Registry) RemoveEntity(name string) error {
 	return r.change(func(next *definitions) error {
 		if _, ok := next.entities[name]; !ok {

@@ -78,8 +78,9 @@ func (s *Schema) Record(event time.Time, values map[string]Value) (*Record, erro
 	return r, nil
 }
 
-// RecordOf is a record of the view of names and values in turn, as [ValueOf] takes them: RecordOf(now, "trips", 7, "rating", 4.5). An ErrRow
-// says what does not fit.
+// RecordOf is a record of the view of names and values in turn, as [ValueOf] takes them: RecordOf(now, "trips", 7, "rating", 4.5). The
+// kinds are those of [Schema.SetValue], so that 7 is no value of a Float64, and 4.5, which is a float64, none of a Float32: write 7.0 and float32(4.5). An ErrRow says what
+// does not fit.
 func (s *Schema) RecordOf(event time.Time, pairs ...any) (*Record, error) {
 	if err := checkEvent(event); err != nil {
 		return nil, fmt.Errorf("%w: view %q: %w", ErrRow, s.view.Name, err)
