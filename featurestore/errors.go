@@ -28,6 +28,7 @@ var (
 	// ErrRequired is wrapped by Binding.Scan when a field that is required has no value.
 	ErrRequired = errors.New("featurestore: required value is missing")
 
-	// ErrClosed is returned by what has been closed.
+	// ErrClosed is returned by an Ingest that is shut down or closed, and by a store that is closed. In a [DeadLetter], an [UnstoredError] or the callback of SendAck it is about a row that had been
+	// accepted, and may have been stored.
 	ErrClosed = reject.New("featurestore: closed")
 )

@@ -217,7 +217,7 @@ func (in *Ingest) flushedUp() {
 	in.flushes = kept
 }
 
-// UnstoredError is what Close returns when it has found rows that are not stored. It is an ErrClosed.
+// UnstoredError is what Close returns when it has found rows that are not stored, as far as the store has said. It is an ErrClosed.
 type UnstoredError struct {
 	Rows []Row // in the order in which they were accepted
 }
