@@ -40,14 +40,23 @@ type fuzzCall struct {
 	ctx       context.Context
 	cancel    context.CancelCauseFunc // nil: it cannot be cancelled
 	cause     error                   // of ctx, if it ends
-	future    *pool.Future[int]       // nil with Do
+	future    *pool.Future[int]       // of Go
+	submit    bool                    // its outcome is told to nobody
 
 	gone     error // what it must return because it was cancelled, or has reached its deadline
 	admitted bool
+	accepted bool // Submit has said so
 	started  bool
 	over     bool
 	resp     int
 	err      error
+}
+
+// forget is for what ends a call that came by Submit: nobody will tell.
+func (c *fuzzCall) forget() {
+	if c.accepted {
+		c.over = true
+	}
 }
 
 func (c *fuzzCall) waits() bool { return c.admitted && !c.started && !c.over }
@@ -64,6 +73,7 @@ type fuzzModel struct {
 	size     int
 	calls    []*fuzzCall
 	running  int
+	panics   uint64 // that Config.OnPanic has seen
 	draining bool
 	closed   bool
 }
@@ -72,6 +82,7 @@ func playFuzz(t *testing.T, program []byte) {
 	m := &fuzzModel{t: t, program: program}
 	m.cfg = pool.Config{Size: 1 + m.next(4), MaxQueue: 1 + m.next(5), RejectWhenFull: m.next(2) == 0, ClassTurn: 1 + m.next(4)}
 	m.size = m.cfg.Size
+	m.cfg.OnPanic = m.panicked
 	var err error
 	if m.p, err = pool.New(m.run, m.cfg); err != nil {
 		t.Fatal(err)
@@ -88,6 +99,10 @@ func playFuzz(t *testing.T, program []byte) {
 	if s.Queued+s.Blocked+s.Running+s.Inside+s.Busy+s.Workers != 0 {
 		m.failf("closed, but %+v", s)
 	}
+	checkBooks(t, s)
+	if s.Panics != m.panics {
+		m.failf("OnPanic has seen %d panics of %d", m.panics, s.Panics)
+	}
 	for _, c := range m.calls {
 		if !c.over {
 			m.failf("closed, but call %d waits", c.id)
@@ -97,6 +112,7 @@ func playFuzz(t *testing.T, program []byte) {
 		}
 	}
 	if t.Failed() {
+		m.cfg.OnPanic = nil
 		t.Logf("%+v\n%s", m.cfg, strings.Join(m.log, "\n"))
 	}
 }
@@ -107,6 +123,16 @@ func (m *fuzzModel) failf(format string, args ...any) {
 
 func (m *fuzzModel) note(format string, args ...any) {
 	m.log = append(m.log, time.Now().Format("05.0000 ")+fmt.Sprintf(format, args...))
+}
+
+// panicked is the pool's OnPanic.
+func (m *fuzzModel) panicked(err *pool.PanicError) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.panics++
+	if !errors.Is(err, errModel) {
+		m.failf("OnPanic: %v", err)
+	}
 }
 
 // next is the next byte of the program modulo n.
@@ -153,6 +179,9 @@ func (m *fuzzModel) run(ctx context.Context, c *fuzzCall) (int, error) {
 	defer func() {
 		m.mu.Lock()
 		m.running--
+		if c.submit {
+			c.over = true
+		}
 		m.mu.Unlock()
 	}()
 	time.Sleep(c.takes)
@@ -200,6 +229,7 @@ func (m *fuzzModel) step() {
 		if byFuture {
 			c.gone = context.Canceled
 		}
+		c.forget()
 		m.mu.Unlock()
 		if byFuture {
 			c.future.Cancel()
@@ -228,6 +258,11 @@ func (m *fuzzModel) stop(closes bool) {
 	m.note("stop, Close: %t", closes)
 	m.mu.Lock()
 	m.draining, m.closed = true, m.closed || closes
+	for _, c := range m.calls {
+		if closes && c.waits() {
+			c.forget()
+		}
+	}
 	m.mu.Unlock()
 	go func() {
 		ctx, cancel := context.WithTimeoutCause(context.Background(), 20*ms, errGaveUp)
@@ -256,7 +291,8 @@ func (m *fuzzModel) submit() {
 	if c.class != 0 {
 		c.ctx = pool.WithPriority(c.ctx, c.class)
 	}
-	mode, byGo := m.next(6), m.next(2) == 0
+	mode, byGo := m.next(6), m.next(3)
+	c.submit = byGo == 2
 	if mode > 1 {
 		c.ctx, c.cancel = context.WithCancelCause(c.ctx)
 		switch mode {
@@ -269,36 +305,54 @@ func (m *fuzzModel) submit() {
 				m.mu.Lock()
 				if !c.over && c.gone == nil {
 					c.gone = c.cause
+					c.forget()
 				}
 				m.mu.Unlock()
 				c.cancel(c.cause)
 			})
 		}
 	}
-	waiting, lower := 0, false
+	waiting := 0
+	var last *fuzzCall // of the lowest class the newest
 	for _, other := range m.calls {
 		if other.waits() {
 			waiting++
-			lower = lower || other.class < c.class
+			if last == nil || other.class <= last.class {
+				last = other
+			}
 		}
 	}
+	lower := last != nil && last.class < c.class
 	full := m.running >= m.size && waiting >= m.cfg.MaxQueue
-	m.note("submit %+v, Go: %t, full: %t", c, byGo, full)
+	m.note("%s %+v, full: %t", [...]string{"Do", "Go", "Submit"}[byGo], c, full)
 
 	m.mu.Lock()
 	m.calls = append(m.calls, c)
 	c.admitted = true // unless it turns out otherwise
+	if full && m.cfg.RejectWhenFull && lower && mode != 2 && !m.draining {
+		last.forget()
+	}
 	m.mu.Unlock()
 	go func() {
 		var resp int
 		var err error
-		if byGo {
+		switch byGo {
+		case 2:
+			if err := m.p.Submit(c.ctx, c); err != nil {
+				m.returned(c, 0, err)
+				return
+			}
+			m.mu.Lock()
+			c.accepted = true
+			m.mu.Unlock()
+			return
+		case 1:
 			f := m.p.Go(c.ctx, c)
 			m.mu.Lock()
 			c.future = f
 			m.mu.Unlock()
 			resp, err = f.Wait(context.Background())
-		} else {
+		default:
 			resp, err = m.p.Do(c.ctx, c)
 		}
 		m.returned(c, resp, err)
@@ -335,6 +389,8 @@ func (m *fuzzModel) returned(c *fuzzCall, resp int, err error) {
 	c.over, c.resp, c.err = true, resp, err
 	var panicked *pool.PanicError
 	switch {
+	case c.submit && (c.started || c.accepted):
+		m.failf("call %d, which Submit let in: %v", c.id, err)
 	case c.gone != nil:
 		if !errors.Is(err, c.gone) {
 			m.failf("call %d: %v, want %v", c.id, err, c.gone)

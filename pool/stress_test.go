@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -30,8 +31,15 @@ type stress struct {
 	p       *pool.Pool[int, int]
 	size    int64 // the most that it ever is
 	running atomic.Int64
+	numbers atomic.Int64
+	ran     [stressCallers * stressCalls]atomic.Int64 // how often the function has seen each request
 
 	answered, failed, gone, closed, rejected atomic.Uint64
+	submitted                                atomic.Uint64 // let in by Submit: the outcome is told to nobody
+	safe                                     sync.Map      // the numbers of those whose contexts do not end
+	behind                                   sync.WaitGroup
+	inside, insideRan                        atomic.Uint64 // the same from inside, and those of them that were executed
+	panics                                   atomic.Uint64 // that Config.OnPanic has seen
 }
 
 const (
@@ -45,7 +53,20 @@ func yield(n int) {
 	}
 }
 
+// What the function submits from inside, with a context that ends with it and with one that does not.
+const (
+	stressInside = math.MinInt + iota
+	stressInsideSafe
+)
+
 func (s *stress) run(ctx context.Context, req int) (int, error) {
+	if req <= stressInsideSafe {
+		if req == stressInsideSafe {
+			s.insideRan.Add(1)
+		}
+		yield(2)
+		return 0, nil
+	}
 	if req < 0 { // inside
 		yield(-req % 4)
 		if req%7 == 0 {
@@ -57,6 +78,7 @@ func (s *stress) run(ctx context.Context, req int) (int, error) {
 		panic("too many run")
 	}
 	defer s.running.Add(-1)
+	s.ran[req/16].Add(1)
 	switch req % 16 {
 	case 1:
 		yield(20)
@@ -79,12 +101,35 @@ func (s *stress) run(ctx context.Context, req int) (int, error) {
 		}
 		_, err := f.Wait(ctx)
 		return req, err
+	case 10:
+		_ = s.p.Submit(ctx, stressInside)
+		s.submitInside(ctx)
+		s.submitInside(pool.WithPriority(ctx, -1))
+	case 11: // some of these are left behind
+		s.behind.Go(func() { _ = s.p.Submit(ctx, stressInside) })
+		s.behind.Go(func() { s.submitInside(ctx) })
+		s.behind.Go(func() { s.submitInside(ctx) })
+		yield(req / 16 % 4)
 	}
 	return req, nil
 }
 
+// submitInside submits a request from inside of another, to outlive it.
+func (s *stress) submitInside(ctx context.Context) {
+	if s.p.Submit(context.WithoutCancel(ctx), stressInsideSafe) == nil {
+		s.inside.Add(1)
+	}
+}
+
+// panicked is the pool's OnPanic.
+func (s *stress) panicked(*pool.PanicError) {
+	s.panics.Add(1)
+	_ = s.p.Stats()
+}
+
 func (s *stress) round(t *testing.T, random *rand.Rand) {
 	cfg := pool.Config{Size: 1 + random.IntN(3), MaxQueue: 1 + random.IntN(6), RejectWhenFull: random.IntN(3) == 0}
+	cfg.OnPanic = s.panicked
 	s.size = 4
 	var err error
 	s.p, err = pool.New(s.run, cfg)
@@ -108,6 +153,7 @@ func (s *stress) round(t *testing.T, random *rand.Rand) {
 				return
 			default:
 			}
+			// Also to fewer than run, while some wait for room.
 			if err := s.p.Resize(size); err != nil {
 				t.Error(err)
 			}
@@ -140,16 +186,29 @@ func (s *stress) round(t *testing.T, random *rand.Rand) {
 	callers.Wait()
 	close(over)
 	others.Wait()
+	require.NoError(t, s.p.Shutdown(context.Background()))
 	require.NoError(t, s.p.Close())
+	s.behind.Wait()
 	v := s.p.Stats()
 	checkBooks(t, v)
 	require.EqualValues(t, stressCallers*stressCalls,
-		s.answered.Load()+s.failed.Load()+s.gone.Load()+s.closed.Load()+s.rejected.Load())
+		s.answered.Load()+s.failed.Load()+s.gone.Load()+s.closed.Load()+s.rejected.Load()+s.submitted.Load())
+	require.Equal(t, v.Panics, s.panics.Load())
+	lost := s.inside.Load() - s.insideRan.Load()
+	for number := range s.ran {
+		n := s.ran[number].Load()
+		require.LessOrEqual(t, n, int64(1), "request %d", number)
+		if _, safe := s.safe.Load(number); safe && n == 0 {
+			lost++
+		}
+	}
+	require.LessOrEqual(t, lost, v.Drops.Closed+v.Drops.Evicted, "%+v", v)
 }
 
 // call makes one call and counts its outcome.
 func (s *stress) call(t *testing.T, random *rand.Rand) {
-	req := random.IntN(1 << 20)
+	number := int(s.numbers.Add(1)) - 1
+	req := number*16 + random.IntN(16)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	if random.IntN(2) == 0 {
@@ -167,9 +226,23 @@ func (s *stress) call(t *testing.T, random *rand.Rand) {
 		resp int
 		err  error
 	)
-	if random.IntN(2) == 0 {
+	switch random.IntN(3) {
+	case 0:
+		err = s.p.Submit(ctx, req)
+		if err == nil {
+			s.submitted.Add(1)
+			if ctx.Done() == nil {
+				s.safe.Store(number, true)
+			}
+			yield(random.IntN(40)) // before its context ends
+			return
+		}
+		if errors.Is(err, errModel) || s.ran[number].Load() != 0 {
+			t.Errorf("Submit: %v, but it has been executed", err)
+		}
+	case 1:
 		resp, err = s.p.Do(ctx, req)
-	} else {
+	default:
 		f := s.p.Go(ctx, req)
 		if random.IntN(8) == 0 {
 			go f.Cancel()
