@@ -3,6 +3,7 @@ package sharding_test
 import (
 	"encoding/binary"
 	"math"
+	"math/rand/v2"
 	"testing"
 	"unsafe"
 
@@ -65,6 +66,55 @@ func TestHashOfEachType(t *testing.T) {
 	assert.Equal(t, big, sharding.Hash(uint16(200)))
 	assert.Equal(t, big, sharding.Hash(uint32(200)))
 	assert.Equal(t, big, sharding.Hash(uintptr(200)))
+}
+
+// Hash tells the kinds of keys by their size, NewHasher by reflection.
+func TestHashOfNamedTypes(t *testing.T) {
+	type (
+		text  string
+		bytes []byte
+		i     int
+		i8    int8
+		i16   int16
+		i32   int32
+		i64   int64
+		u     uint
+		u8    uint8
+		u16   uint16
+		u32   uint32
+		u64   uint64
+		ptr   uintptr
+	)
+	random := rand.New(rand.NewPCG(1, 2))
+	for n := range 200 {
+		v := random.Uint64() >> random.IntN(64)
+		raw := make([]byte, n)
+		for j := range raw {
+			raw[j] = byte(random.Uint32())
+		}
+		sameHash(t, text(raw), raw)
+		sameHash(t, bytes(raw), raw)
+		sameHash(t, bytes(raw[n/3:n/2]), raw[n/3:n/2])
+		sameHash(t, i(v), le(uint64(int(v))))
+		sameHash(t, i8(v), le(uint64(int8(v))))
+		sameHash(t, i16(v), le(uint64(int16(v))))
+		sameHash(t, i32(v), le(uint64(int32(v))))
+		sameHash(t, i64(v), le(v))
+		sameHash(t, u(v), le(uint64(uint(v))))
+		sameHash(t, u8(v), le(uint64(uint8(v))))
+		sameHash(t, u16(v), le(uint64(uint16(v))))
+		sameHash(t, u32(v), le(uint64(uint32(v))))
+		sameHash(t, u64(v), le(v))
+		sameHash(t, ptr(v), le(uint64(uintptr(v))))
+	}
+	sameHash(t, bytes(nil), nil)
+}
+
+func sameHash[K sharding.Key](t *testing.T, key K, bytes []byte) {
+	t.Helper()
+	want := xxhash.Sum64(bytes)
+	require.Equal(t, want, sharding.Hash(key), "%T %v", key, key)
+	require.Equal(t, want, hasher[K](t)(key), "%T %v", key, key)
 }
 
 func TestHasherAgreesWithHash(t *testing.T) {
