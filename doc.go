@@ -104,15 +104,18 @@
 // Stats() takes no arguments, may be called at any time from any goroutine, and returns a plain struct: numbers to subtract from those of a minute ago and
 // to hand to whatever metrics library the service has. The same word means the same thing in each of them:
 //
-//   - Counters since New. Accepted or Calls: what came in. Answered: got an answer. Failed: got an error. TimedOut: of the failed, by a bound of our own.
-//     Cancelled and Expired: the caller's context was cancelled, or its deadline passed, before that (where one field counts both it is Cancelled).
-//     Rejected and Drops, with a field for each reason: no work was begun. Abandoned: given up while it ran.
-//   - Gauges of now. Queued: waits for its turn. Blocked: waits for room in the queue. Running: is worked on. InFlight: calls under way.
+//   - Counters since New. Accepted or Admitted: what was let in. Calls: what was asked for, in a part of a whole what was asked of that part; in a breaker what it has
+//     counted, in a cache calls of the load function. Answered: got an answer. Failed: got an error. TimedOut: by a bound of our own, of those that failed (members of an
+//     ensemble count it beside them). Cancelled and Expired: the caller's context was cancelled, or its deadline passed, before that (where one field counts both it is
+//     Cancelled, and of members, experts and stages also that they were not needed any more). Rejected and Drops, with a field for each reason if there are several: no
+//     work was begun. Abandoned: given up while it ran.
+//   - What is counted are requests or calls; in featurestore and its stores rows and keys, and there Expired is a row whose TTL has passed.
+//   - Gauges of now. Queued: waits for its turn. Blocked: waits for room in the queue. Running: is worked on. InFlight: calls under way, of a batcher batches.
 //     Stragglers: calls that run on though nobody waits for them any more; if they grow, something does not heed its context.
-//   - Sums of time. QueueWait and RunTime; MeanQueueWait and MeanRunTime divide them by what they are summed over.
-//   - A part of another counter is called by both: LoadsFailed, ShardCallsTimedOut.
+//   - Sums of time. QueueWait, RunTime and the like; MeanQueueWait and MeanRunTime, where there are such, divide them by what they are summed over.
+//   - A part of another counter may be called by both: LoadsFailed, ShardCallsTimedOut.
 //
-// What balances is said at each struct.
+// What balances is said at the struct, where something does.
 //
 // # Before production
 //
