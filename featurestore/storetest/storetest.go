@@ -63,6 +63,7 @@ func Run(t *testing.T, open func(t *testing.T) featurestore.Store, opts ...Optio
 		{"concurrent writers of many entities", testManyWriters},
 		{"concurrent deletes", testDeleters},
 		{"a random sequence", testModel},
+		{"several versions of a view", testVersions},
 		{"closed", testClose},
 	} {
 		t.Run(sub.name, func(t *testing.T) { sub.test(t, newFixture(t, s, open(t))) })
