@@ -74,17 +74,13 @@ func (r *Result) fillField(spec *planVar, v *variable) {
 		v.Feature = spec.Feature
 		return
 	}
-	v.reset(spec.Feature, r.rows)
 	switch {
 	case field == nil:
+		v.reset(spec.Feature, r.rows)
 	case field.Len() == 1:
-		if field.Valid[0] {
-			value := Column{Feature: spec.Feature, Valid: field.Valid, Ints: field.Ints, Floats: field.Floats, Strs: field.Strs, Vecs: field.Vecs}.first()
-			for i := range v.Valid {
-				v.set(i, &value)
-			}
-		}
+		v.repeat(field, spec.Feature, r.rows)
 	default:
+		v.reset(spec.Feature, r.rows)
 		copy(v.Valid, field.Valid)
 		copy(v.Ints, field.Ints)
 		copy(v.Floats, field.Floats)
@@ -92,6 +88,17 @@ func (r *Result) fillField(spec *planVar, v *variable) {
 		copy(v.Vecs, field.Vecs)
 	}
 	v.setDefaults(&spec.Default)
+}
+
+// repeat makes the column one of f with n rows that are all like the only one of from.
+func (c *Column) repeat(from *Column, f Feature, n int) {
+	c.reset(f, n)
+	if from.Valid[0] {
+		value := Column{Feature: f, Valid: from.Valid, Ints: from.Ints, Floats: from.Floats, Strs: from.Strs, Vecs: from.Vecs}.first()
+		for i := range c.Valid {
+			c.set(i, &value)
+		}
+	}
 }
 
 func (c Column) first() Value { return c.Value(0) }

@@ -101,12 +101,21 @@ func TestTransformsInResultMatrixAndOffline(t *testing.T) {
 	assert.Equal(t, []int64{2030, 242, -5}, outputs[2].Ints)
 	assert.Equal(t, []string{"Peru", "", ""}, country.Strs, "the inputs are not written to")
 
+	// A field with one row goes for all, with a value and without.
+	oneExtra, oneBonus := fs.Int64Column("request:extra", 20), fs.Column{Feature: trainBonus.Feature, Valid: []bool{false}, Ints: []int64{7}}
+	outputs, err = offline.Apply([]*fs.Column{&oneBonus, &oneExtra, &country, &left})
+	require.NoError(t, err)
+	assert.Equal(t, []int64{4 + 20 + 100 + 1000, 2 + 20 + 100 - 1, 2 + 20 + 100 - 1}, outputs[1].Ints)
+	assert.Equal(t, []int64{20}, oneExtra.Ints, "the inputs are not written to")
+	assert.Equal(t, []bool{false}, oneBonus.Valid)
+
 	for says, columns := range map[string][]*fs.Column{
 		`"request:extra" is missing`:          {&country, &left, &trainBonus},
 		`"stock:left" has 1 rows`:             {&country, new(fs.Int64Column("stock:left", 1)), &trainBonus, &trainExtra},
 		`column 0 is nil`:                     {nil},
 		`"stock:left" is given twice`:         {&left, &left},
 		`is of type bool, not int64`:          {&country, new(fs.BoolColumn("stock:left", true, true, true)), &trainBonus, &trainExtra},
+		`row 2: 1099511627776 is no int32`:    {&country, &left, &trainExtra, {Feature: fs.Feature{Name: "request:bonus", Kind: fs.Int32}, Valid: trainBonus.Valid, Ints: []int64{0, 0, 1 << 40}}},
 		`has 2 elements of type int64, not 3`: {&country, {Feature: left.Feature, Valid: left.Valid, Ints: left.Ints[:2]}, &trainBonus, &trainExtra},
 	} {
 		_, err := offline.Apply(columns)

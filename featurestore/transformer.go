@@ -47,9 +47,9 @@ func (t *Transformer) features(outputs bool) []Feature {
 }
 
 // Apply computes the outputs for columns that are named as Inputs says; it does not change them, and does not look at others. All must have the same
-// number of rows. Where an input or an output has no value, its default takes the place, as in a read; Valid of an
-// output is true there. A column that is missing or of another kind is an ErrRequest. The outputs come in the order of Outputs. A panic of a transform
-// is the caller's.
+// number of rows, but that a field of the request may have a single one, which goes for all, as in a read. Where an input or an output has no value, its
+// default takes the place, as in a read; Valid of an output is true there. A column that is missing, of another kind, or with a value that its kind does not
+// have (see [Request]) is an ErrRequest. The outputs come in the order of Outputs. A panic of a transform is the caller's.
 func (t *Transformer) Apply(columns []*Column) ([]*Column, error) {
 	p := t.plan
 	byName := make(map[string]*Column, len(columns))
@@ -62,38 +62,32 @@ func (t *Transformer) Apply(columns []*Column) ([]*Column, error) {
 		}
 		byName[c.Name] = c
 	}
-	rows := -1
-	vars := make([]variable, len(p.vars))
-	for i := range p.vars {
-		want := &p.vars[i]
-		if want.view == varOutput {
-			continue
-		}
-		c := byName[want.name]
-		switch {
-		case c == nil:
-			return nil, fmt.Errorf("%w: column %q is missing", ErrRequest, want.name)
-		case !c.fits(&want.Feature):
-			return nil, fmt.Errorf("%w: column %q is of type %s, not %s", ErrRequest, want.name, c.typeName(), want.typeName())
-		case rows >= 0 && c.Len() != rows:
-			return nil, fmt.Errorf("%w: column %q has %d rows, the others have %d", ErrRequest, want.name, c.Len(), rows)
-		}
-		rows = c.Len()
-		if err := c.Check(); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrRequest, err)
-		}
-		vars[i].Column = *c
-		vars[i].Feature = want.Feature
-		if !want.Default.IsNull() && !allTrue(c.Valid) {
-			vars[i].Column = c.clone(want.Feature)
-			vars[i].setDefaults(&want.Default)
-		}
+	inputs, rows, err := p.inputs(byName)
+	if err != nil {
+		return nil, err
 	}
 	if rows < 0 { // transforms without an input: a constant for as many rows as there are
 		rows = 0
 		for _, c := range columns {
 			rows = max(rows, c.Len())
 		}
+	}
+	vars := make([]variable, len(p.vars))
+	for i, c := range inputs {
+		want, v := &p.vars[i], &vars[i]
+		switch {
+		case c == nil: // an output
+			continue
+		case c.Len() != rows:
+			v.repeat(c, want.Feature, rows)
+		case want.Default.IsNull() || allTrue(c.Valid):
+			v.Column = *c
+			v.Feature = want.Feature
+			continue
+		default:
+			v.Column = c.clone(want.Feature)
+		}
+		v.setDefaults(&want.Default)
 	}
 	var outputs []*Column
 	if rows == 0 { // as in a read, no transform runs
@@ -111,6 +105,44 @@ func (t *Transformer) Apply(columns []*Column) ([]*Column, error) {
 		}
 	}
 	return outputs, nil
+}
+
+// inputs are the columns of the plan's variables, nil for its outputs, and their number of rows, -1 if there are none.
+func (p *plan) inputs(byName map[string]*Column) (inputs []*Column, rows int, err error) {
+	inputs, rows = make([]*Column, len(p.vars)), -1
+	one := false
+	for i := range p.vars {
+		want := &p.vars[i]
+		if want.view == varOutput {
+			continue
+		}
+		c := byName[want.name]
+		switch {
+		case c == nil:
+			return nil, 0, fmt.Errorf("%w: column %q is missing", ErrRequest, want.name)
+		case !c.fits(&want.Feature):
+			return nil, 0, fmt.Errorf("%w: column %q is of type %s, not %s", ErrRequest, want.name, c.typeName(), want.typeName())
+		}
+		if err = c.Check(); err == nil {
+			err = c.checkRange()
+		}
+		if err != nil {
+			return nil, 0, fmt.Errorf("%w: %w", ErrRequest, err)
+		}
+		inputs[i] = c
+		switch {
+		case c.Len() == 1 && want.view == varRequest:
+			one = true
+		case rows >= 0 && c.Len() != rows:
+			return nil, 0, fmt.Errorf("%w: column %q has %d rows, the others have %d", ErrRequest, want.name, c.Len(), rows)
+		default:
+			rows = c.Len()
+		}
+	}
+	if rows < 0 && one {
+		rows = 1
+	}
+	return inputs, rows, nil
 }
 
 // clone is a copy of the column as one of f.

@@ -42,8 +42,8 @@ func isFitted(t featurestore.Transform) bool {
 
 // Fit computes the parameters that the service's transforms lack, in their order, from the columns of a training set, and returns the service with
 // them. Columns are by name, as in the inputs of transforms: "view:feature" and "request:field", all of the same length, but that a field of the request may have
-// a single row, which goes for all. Fit adds to the map the outputs of all transforms, computed as a read computes them: the inputs of the model to be trained. Parameters that are there are left as they are, so that Fit on a fitted
-// service just computes the outputs.
+// a single row, which goes for all, as in a read and in a [featurestore.Transformer]. Fit adds to the map the outputs of all transforms, computed as a read
+// computes them: the inputs of the model to be trained. Parameters that are there are left as they are, so that Fit on a fitted service just computes the outputs.
 //
 // Defaults count as in a read: those of the outputs, of the fields of the service's request, and of a view's features if the columns' Features have them, as they
 // do when they are made by featurestore.NewColumn from the view's. The columns themselves are not changed.
@@ -154,9 +154,16 @@ const requestPrefix = "request:"
 // repeat is a column of n rows that are all like the only one of c.
 func repeat(c *featurestore.Column, n int) *featurestore.Column {
 	return &featurestore.Column{
-		Feature: c.Feature, Valid: slices.Repeat(c.Valid, n), Ints: slices.Repeat(c.Ints, n), Floats: slices.Repeat(c.Floats, n),
-		Strs: slices.Repeat(c.Strs, n), Vecs: slices.Repeat(c.Vecs, n),
+		Feature: c.Feature, Valid: slices.Repeat(c.Valid, n), Ints: times(c.Ints, n), Floats: times(c.Floats, n), Strs: times(c.Strs, n), Vecs: times(c.Vecs, n),
 	}
+}
+
+// times is slices.Repeat, but that nil stays so: a column has the slice of its kind and no other.
+func times[T any](s []T, n int) []T {
+	if s == nil {
+		return nil
+	}
+	return slices.Repeat(s, n)
 }
 
 // length is the number of rows of all columns, but for those of the request that have one for all.

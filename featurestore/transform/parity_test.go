@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -56,9 +57,12 @@ func TestTrainingSeesWhatServingSees(t *testing.T) {
 		for _, f := range schema.Features() {
 			columns["v:"+f.Name] = fs.NewColumn(f, rows)
 		}
-		for name, kind := range map[string]fs.Kind{"now": fs.Timestamp, "q": fs.Float64} {
-			columns["request:"+name] = fs.NewColumn(fs.Feature{Name: name, Kind: kind}, rows)
+		columns["request:q"] = fs.NewColumn(fs.Feature{Name: "q", Kind: fs.Float64}, rows)
+		times := []time.Time{now} // at times one for all rows
+		if rng.IntN(2) == 0 {
+			times = slices.Repeat(times, rows)
 		}
+		columns["request:now"] = new(fs.TimestampColumn("now", times...))
 		var batch []fs.Row
 		ids := make([]int64, rows)
 		for row := range rows {
@@ -85,7 +89,6 @@ func TestTrainingSeesWhatServingSees(t *testing.T) {
 			if set("v:g") {
 				columns["v:g"].Floats[row] = float64(rng.Float32())
 			}
-			columns["request:now"].Ints[row], columns["request:now"].Valid[row] = now.UnixNano(), true
 			if set("request:q") {
 				columns["request:q"].Floats[row] = rng.Float64()
 			}
