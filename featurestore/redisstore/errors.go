@@ -63,7 +63,12 @@ func wrap(err error) error {
 	return fmt.Errorf("redisstore: %w", err)
 }
 
+// hasPrefix reports whether a node's reply starts with one of the prefixes. Before version 7 what a command in a script says comes behind where in the script
+// that was: "Error running script (call to f_...): @user_script:3: @user_script: 3: -OOM command not allowed ...". The client takes the "ERR " before it off.
 func hasPrefix(text string, prefixes ...string) bool {
+	if strings.HasPrefix(text, "Error running script") {
+		_, text, _ = strings.Cut(text, ": -")
+	}
 	for _, p := range prefixes {
 		if strings.HasPrefix(text, p) {
 			return true

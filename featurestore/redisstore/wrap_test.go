@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/redis/rueidis"
@@ -23,12 +24,15 @@ func TestWhatAServerSays(t *testing.T) {
 		"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is 'no'": ErrUnavailable,
 		"READONLY You can't write against a read only replica.":                    ErrUnavailable,
 		"CLUSTERDOWN The cluster is down":                                          ErrUnavailable,
-		"NOREPLICAS Not enough good replicas to write.":                            ErrReplicas,
-		"WRONGTYPE Operation against a key holding the wrong kind of value":        nil,
-		"NOPERM this user has no permissions":                                      nil,
+		"ERR Error running script (call to f_a5): @user_script:52: @user_script: 52: -OOM command not allowed when used memory > 'maxmemory'.": ErrUnavailable,
+		"ERR Error running script (call to f_a5): @user_script:52: @user_script: 52: -READONLY You can't write against a read only replica.":   ErrUnavailable,
+		"ERR Error running script (call to f_a5): @user_script:1: WRONGTYPE Operation against a key holding the wrong kind of value":           nil,
+		"NOREPLICAS Not enough good replicas to write.":                     ErrReplicas,
+		"WRONGTYPE Operation against a key holding the wrong kind of value": nil,
+		"NOPERM this user has no permissions":                               nil,
 	} {
 		err := client.Do(t.Context(), client.B().Eval().Script("return redis.error_reply(ARGV[1])").Numkeys(0).Arg(text).Build()).Error()
-		require.ErrorContains(t, err, text)
+		require.ErrorContains(t, err, strings.TrimPrefix(text, "ERR "))
 		err = wrap(err)
 		for _, sentinel := range []error{ErrUnavailable, ErrReplicas} {
 			if sentinel == want {
