@@ -32,7 +32,7 @@ func (r *Reader) MatrixColumns() ([]MatrixColumn, error) { return r.matrix.colum
 
 // Matrix is Do with the result as a matrix: it reads the features of the request's entities into m, in the memory that m has if that is enough. It does not
 // allocate if neither store nor transforms do, and the entities have one join key each, not of kind Bytes. Keys of several join keys take a string for 16 rows
-// or so.
+// or about 512 bytes of them.
 //
 // The errors are those of Do. Beside a *[PartialError] m is complete: what could not be read holds the default or Config.Fill. After any other
 // error m has no rows.

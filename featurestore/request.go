@@ -224,30 +224,35 @@ func (p *plan) keysFor(set *keySet, m *matched, keys []Key) []Key {
 			keys[i] = column.part(i)
 		}
 	default:
-		for from := 0; from < len(keys); from += together {
-			p.pack(set, m, from, keys[from:min(from+together, len(keys))])
+		for from := 0; from < len(keys); {
+			from += p.pack(set, m, from, keys[from:min(from+together, len(keys))])
 		}
 	}
 	return keys
 }
 
-// together is how many keys share one string: so many allocations are saved, and so many keys are kept in memory by who keeps one, such as a cache.
-const together = 16
+// Keys that share one string: so many allocations are saved, and so much is kept in memory by who keeps one of them, such as a cache.
+const (
+	together    = 16  // keys
+	togetherLen = 512 // bytes; the last key may go beyond
+)
 
-// pack fills keys, up to together of them, with those of the rows from first on, of an entity with several join keys.
-func (p *plan) pack(set *keySet, m *matched, first int, keys []Key) {
-	var space [16 * together]byte
+// pack fills keys, up to together of them, with those of the rows from first on, of an entity with several join keys. It returns how many.
+func (p *plan) pack(set *keySet, m *matched, first int, keys []Key) int {
+	var space [togetherLen]byte
 	var ends [together]int
-	packed := space[:0]
-	for i := range keys {
+	packed, n := space[:0], 0
+	for n < len(keys) && len(packed) < togetherLen {
 		for _, at := range set.keys {
-			packed = appendPart(packed, p.keys[at].Kind, m.keys[at].part(first+i))
+			packed = appendPart(packed, p.keys[at].Kind, m.keys[at].part(first+n))
 		}
-		ends[i] = len(packed)
+		ends[n] = len(packed)
+		n++
 	}
 	shared, start := string(packed), 0
-	for i := range keys {
+	for i := range n {
 		keys[i] = Key{str: shared[start:ends[i]]}
 		start = ends[i]
 	}
+	return n
 }
