@@ -40,7 +40,8 @@ func TestLocalHashSpreads(t *testing.T) {
 }
 
 func TestLocalHashOfEqualKeys(t *testing.T) {
-	assert.Equal(t, IntKey(7).LocalHash(), IntKey(7).LocalHash())
+	seven := IntKey(7)
+	assert.Equal(t, IntKey(7).LocalHash(), seven.LocalHash())
 	assert.Equal(t, StringKey("a").LocalHash(), StringKey(string([]byte("a"))).LocalHash())
 	assert.NotEqual(t, IntKey(7).LocalHash(), IntKey(8).LocalHash())
 	assert.NotEqual(t, Key{num: 7, str: "a"}.LocalHash(), Key{num: 8, str: "a"}.LocalHash())

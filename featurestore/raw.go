@@ -18,11 +18,11 @@ func (s *Schema) SetBits(r *Record, i int, bits uint64) {
 
 // Bits is what SetBits sets. The feature must have a value.
 func (s *Schema) Bits(r *Record, i int) uint64 {
-	if slot := s.slots[i]; s.view.Features[i].Kind != Float32 {
-		return r.nums[slot]
-	} else {
+	slot := s.slots[i]
+	if s.view.Features[i].Kind == Float32 {
 		return uint64(math.Float32bits(r.vecs[slot]))
 	}
+	return r.nums[slot]
 }
 
 // SetStr sets a feature of kind String or Bytes. It does not look whether a String is valid UTF-8.

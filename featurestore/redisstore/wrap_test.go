@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -35,7 +36,7 @@ func TestWhatAServerSays(t *testing.T) {
 		require.ErrorContains(t, err, strings.TrimPrefix(text, "ERR "))
 		err = wrap(err)
 		for _, sentinel := range []error{ErrUnavailable, ErrReplicas} {
-			if sentinel == want {
+			if errors.Is(want, sentinel) {
 				assert.ErrorIs(t, err, sentinel, text)
 			} else {
 				assert.NotErrorIs(t, err, sentinel, text)

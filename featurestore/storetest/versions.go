@@ -166,7 +166,7 @@ func (v *versions) value(f *fs.Feature) fs.Value {
 	case fs.Bytes:
 		return fs.BytesValue([]byte{0, 255, byte(v.random.IntN(256))}[:v.random.IntN(4)])
 	case fs.Timestamp:
-		return fs.TimestampValue(v.now.Add(time.Duration(v.random.IntN(1e15))).Truncate(v.timestamp))
+		return fs.TimestampValue(v.now.Add(time.Duration(v.random.Int64N(1e15))).Truncate(v.timestamp))
 	}
 	vector := make([]float32, f.Dim)
 	for i := range vector {
