@@ -114,12 +114,19 @@ func TestStreamProbeThatBreaksOff(t *testing.T) {
 
 // A stream that ends silently because its caller has gone is not an empty answer.
 func TestStreamEndsSilentlyWithItsContext(t *testing.T) {
+	begun := make(chan struct{})
 	silent := source{Name: "a", Do: func(ctx context.Context, _ string) (chunks, error) {
-		return func(func(string, error) bool) { <-ctx.Done() }, nil
+		return func(func(string, error) bool) {
+			close(begun)
+			<-ctx.Done()
+		}, nil
 	}}
 	s := newStreamer(t, route.Config{}, silent)
 	ctx, cancel := context.WithCancelCause(t.Context())
-	go cancel(errBad)
+	go func() {
+		<-begun
+		cancel(errBad)
+	}()
 	_, errs := collect(s.Stream(ctx, ""))
 	assert.Equal(t, []error{errBad}, errs)
 	assert.Equal(t, uint64(1), stats(s, "a").Cancelled)

@@ -30,6 +30,8 @@ func TestIndex(t *testing.T) {
 		require.Less(t, i, 8)
 		used[i] = true
 	}
-	require.Greater(t, len(used), 4) // how far apart stacks are is the runtime's business
+	if !raceEnabled { // with the race detector's checks of unsafe pointers the address is not one of the stack
+		require.Greater(t, len(used), 4) // how far apart stacks are is the runtime's business
+	}
 	require.Zero(t, Index(1))
 }
