@@ -17,7 +17,10 @@ import (
 
 // A key that is not needed any more just when the next call is being put together does not end it for the keys that are put in after it.
 func TestSetWhileACallIsPutTogether(t *testing.T) {
-	const keys, rounds = 20_000, 60
+	keys, rounds := 20_000, 60
+	if raceEnabled {
+		rounds = 10 // each takes many times as long
+	}
 	running, gate := make(chan struct{}), make(chan struct{})
 	c, err := cache.NewBulk(func(ctx context.Context, keys []int) ([]int, error) {
 		if keys[0] < 0 {

@@ -5,6 +5,8 @@
 // documentation uses them, and run tasks on goroutines of their own. gammazero/workerpool and pond have unbounded queues, ours has room for two bursts;
 // ants, conc and errgroup make the submitter wait while all workers are busy. Only ours takes a context for each task. In FireAndForget ours is the method for
 // that, Submit, and patterns-go the one that makes a future of each task, at which nobody looks. Where a pool has no results, an answer comes over a channel that is made for the task.
+// A pool hands tasks from the submitter's core to another through a queue that all share; goroutines stay where they were started. What that costs is a matter of how
+// near the cores are: on one machine of two cores Do took 1.2 times as long as the goroutines, on another three times. Tasks of some microseconds hide it.
 package pool_test
 
 import (
