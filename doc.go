@@ -105,8 +105,8 @@
 // to hand to whatever metrics library the service has. The same word means the same thing in each of them:
 //
 //   - Counters since New. Accepted or Admitted: what was let in. Calls: what was asked for, in a part of a whole what was asked of that part; in a breaker what it has
-//     counted, in a cache calls of the load function. Answered: got an answer. Failed: got an error. TimedOut: by a bound of our own, of those that failed (members of an
-//     ensemble count it beside them). Cancelled and Expired: the caller's context was cancelled, or its deadline passed, before that (where one field counts both it is
+//     counted, in a cache calls of the load function. Answered: got an answer. Failed: got an error. TimedOut: of the failed, by a bound of our own.
+//     Cancelled and Expired: the caller's context was cancelled, or its deadline passed, before that (where one field counts both it is
 //     Cancelled, and of members, experts and stages also that they were not needed any more). Rejected and Drops, with a field for each reason if there are several: no
 //     work was begun. Abandoned: given up while it ran.
 //   - What is counted are requests or calls; in featurestore and its stores rows and keys, and there Expired is a row whose TTL has passed.

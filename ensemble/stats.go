@@ -20,10 +20,10 @@ type Stats struct {
 // MemberStats are the counters and gauges of a member.
 type MemberStats struct {
 	Name      string
-	Calls     uint64 // that were begun; each is one of the following four. Do is not called if the call was decided before the member's goroutine got its turn
+	Calls     uint64 // that were begun; each is Answered, Failed or Cancelled. Do is not called if the call was decided before the member's goroutine got its turn
 	Answered  uint64 // that were in time and good
-	Failed    uint64 // bad answers, panics and Goexit included
-	TimedOut  uint64 // by its Timeout, or the call's deadline
+	Failed    uint64 // bad answers, panics, Goexit and time-outs included
+	TimedOut  uint64 // of these; by its Timeout, or the call's deadline
 	Cancelled uint64 // because the call was decided without it, or its caller went away
 
 	RunTime    time.Duration // sum over Answered
@@ -84,6 +84,7 @@ func (c *call[Req, In, Out]) tally(answered bool) {
 		case Failed:
 			m.Failed++
 		case TimedOut, Late:
+			m.Failed++
 			m.TimedOut++
 		case Cancelled:
 			m.Cancelled++
