@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/scalable-ai/patterns/batching"
+	"github.com/scalable-ai/patterns/internal/callers"
 )
 
 const (
@@ -21,39 +20,6 @@ const (
 // free is a model that costs nothing, so that what is measured is the machinery.
 func free(_ context.Context, reqs []int) ([]int, error) { return reqs, nil }
 
-// callers has n goroutines ask do for b.N requests together; ns/op is the time per item.
-//
-// Each takes its next request when it has the answer to the last one. RunParallel hands requests out by the hundred where one takes as little time as here: at the
-// end the callers that have some left are too few for a full batch, and each of their requests waits the whole MaxWait.
-func callers(b *testing.B, n int, newContext func() (context.Context, context.CancelFunc), do batching.Func[int, int]) {
-	b.Helper()
-	b.ReportAllocs()
-	var (
-		asked atomic.Int64
-		wg    sync.WaitGroup
-	)
-	b.ResetTimer()
-	for range n {
-		wg.Go(func() {
-			ctx, cancel := newContext()
-			defer cancel()
-			for i := int(asked.Add(1)); i <= b.N; i = int(asked.Add(1)) {
-				if got, err := do(ctx, i); err != nil || got != i {
-					b.Errorf("Do(%d) = %d, %v", i, got, err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-}
-
-func background() (context.Context, context.CancelFunc) { return context.Background(), func() {} }
-
-func cancellable() (context.Context, context.CancelFunc) {
-	return context.WithCancel(context.Background())
-}
-
 // BenchmarkDo compares the batcher with what one would write by hand. ns/op is the time per item.
 func BenchmarkDo(b *testing.B) {
 	cfg := batching.Config{MaxSize: benchSize, MaxWait: time.Millisecond}
@@ -63,20 +29,20 @@ func BenchmarkDo(b *testing.B) {
 			b.Fatal(err)
 		}
 		defer batcher.Close()
-		callers(b, benchCallers, newContext, batcher.Do)
+		callers.Run(b, benchCallers, newContext, batcher.Do)
 		b.ReportMetric(batcher.Stats().MeanBatchSize(), "items/batch")
 	}
-	b.Run("batcher", func(b *testing.B) { run(b, background) })
-	b.Run("batcher-cancellable", func(b *testing.B) { run(b, cancellable) })
+	b.Run("batcher", func(b *testing.B) { run(b, callers.Background) })
+	b.Run("batcher-cancellable", func(b *testing.B) { run(b, callers.Cancellable) })
 	b.Run("naive-channel", func(b *testing.B) {
 		naive := newNaive(cfg.MaxSize, cfg.MaxWait)
-		callers(b, benchCallers, background, naive.do)
+		callers.Run(b, benchCallers, callers.Background, naive.do)
 		naive.close()
 		b.ReportMetric(float64(naive.items)/float64(naive.batches), "items/batch")
 	})
 	b.Run("naive-channel-cancellable", func(b *testing.B) {
 		naive := newNaive(cfg.MaxSize, cfg.MaxWait)
-		callers(b, benchCallers, cancellable, naive.doCancellable)
+		callers.Run(b, benchCallers, callers.Cancellable, naive.doCancellable)
 		naive.close()
 		b.ReportMetric(float64(naive.items)/float64(naive.batches), "items/batch")
 	})
@@ -98,7 +64,7 @@ func BenchmarkShortModel(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer batcher.Close()
-			callers(b, benchCallers, background, batcher.Do)
+			callers.Run(b, benchCallers, callers.Background, batcher.Do)
 			b.ReportMetric(batcher.Stats().MeanBatchSize(), "items/batch")
 		})
 	}
@@ -116,7 +82,7 @@ func BenchmarkDepth(b *testing.B) {
 					b.Fatal(err)
 				}
 				defer batcher.Close()
-				callers(b, depth+benchSize, background, batcher.Do)
+				callers.Run(b, depth+benchSize, callers.Background, batcher.Do)
 			})
 		}
 	}

@@ -23,7 +23,7 @@ type Stats struct {
 
 	Loads           uint64 // keys whose load is over, refreshes included
 	LoadsFailed     uint64 // loads that failed; an error that is an answer (WithNegative) is none, the end of all who waited is one
-	Calls           uint64 // calls of the load function: as many as Loads, fewer with a bulk loader
+	Calls           uint64 // calls of the load function: one for each load that was begun, fewer with a bulk loader
 	Refreshes       uint64 // loads that were refreshes
 	RefreshesFailed uint64 // refreshes that failed
 	Rescued         uint64 // requests that waited for a load that failed and got the old value (Config.StaleIfError)

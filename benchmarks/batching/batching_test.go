@@ -12,8 +12,6 @@ package batching_test
 
 import (
 	"context"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,55 +19,23 @@ import (
 	"github.com/vikstrous/dataloadgen"
 
 	"github.com/scalable-ai/patterns/batching"
+	"github.com/scalable-ai/patterns/internal/callers"
 )
 
 const (
-	callers = 256
+	clients = 256
 	size    = 64
 	wait    = time.Millisecond
 )
 
-// run has callers ask do for b.N requests together; ns/op is the time for one.
-//
-// Each takes its next request when it has the answer to the last one. RunParallel hands requests out by the hundred where one takes as little time as here: at the
-// end the callers that have some left are too few for a full batch, and each of their requests waits the whole millisecond.
-func run(b *testing.B, newContext func() (context.Context, context.CancelFunc), do func(ctx context.Context, n int) (int, error)) {
-	b.Helper()
-	b.ReportAllocs()
-	var (
-		asked atomic.Int64
-		wg    sync.WaitGroup
-	)
-	b.ResetTimer()
-	for range callers {
-		wg.Go(func() {
-			ctx, cancel := newContext()
-			defer cancel()
-			for i := int(asked.Add(1)); i <= b.N; i = int(asked.Add(1)) {
-				if got, err := do(ctx, i); err != nil || got != i {
-					b.Errorf("Do(%d) = %d, %v", i, got, err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-}
-
-func background() (context.Context, context.CancelFunc) { return context.Background(), func() {} }
-
-func cancellable() (context.Context, context.CancelFunc) {
-	return context.WithCancel(context.Background())
-}
-
 // BenchmarkDo is one request after the other from each caller, with a context that never ends.
 func BenchmarkDo(b *testing.B) {
-	contenders(b, background)
+	contenders(b, callers.Background)
 	b.Run("naive-channel", func(b *testing.B) {
 		calls := make(chan call)
 		go collect(calls)
 		defer close(calls)
-		run(b, background, func(_ context.Context, n int) (int, error) {
+		callers.Run(b, clients, callers.Background, func(_ context.Context, n int) (int, error) {
 			c := call{n, make(chan int, 1)}
 			calls <- c
 			return <-c.resp, nil
@@ -79,12 +45,12 @@ func BenchmarkDo(b *testing.B) {
 
 // BenchmarkDoCancellable is BenchmarkDo with contexts that can be cancelled.
 func BenchmarkDoCancellable(b *testing.B) {
-	contenders(b, cancellable)
+	contenders(b, callers.Cancellable)
 	b.Run("naive-channel-cancellable", func(b *testing.B) {
 		calls := make(chan call)
 		go collect(calls)
 		defer close(calls)
-		run(b, cancellable, func(ctx context.Context, n int) (int, error) {
+		callers.Run(b, clients, callers.Cancellable, func(ctx context.Context, n int) (int, error) {
 			c := call{n, make(chan int, 1)}
 			select {
 			case calls <- c:
@@ -109,12 +75,12 @@ func contenders(b *testing.B, newContext func() (context.Context, context.Cancel
 			b.Fatal(err)
 		}
 		defer batcher.Close()
-		run(b, newContext, batcher.Do)
+		callers.Run(b, clients, newContext, batcher.Do)
 	})
 	b.Run("dataloadgen", func(b *testing.B) {
 		loader := dataloadgen.NewLoader(func(_ context.Context, keys []int) ([]int, []error) { return keys, nil },
 			dataloadgen.WithBatchCapacity(size), dataloadgen.WithWait(wait), dataloadgen.WithoutCache())
-		run(b, newContext, loader.Load)
+		callers.Run(b, clients, newContext, loader.Load)
 	})
 	b.Run("graph-gophers-dataloader", func(b *testing.B) {
 		loader := dataloader.NewBatchedLoader(func(_ context.Context, keys []int) []*dataloader.Result[int] {
@@ -126,7 +92,7 @@ func contenders(b *testing.B, newContext func() (context.Context, context.Cancel
 			return results
 		}, dataloader.WithBatchCapacity[int, int](size), dataloader.WithInputCapacity[int, int](size), dataloader.WithWait[int, int](wait),
 			dataloader.WithCache[int, int](&dataloader.NoCache[int, int]{}))
-		run(b, newContext, func(ctx context.Context, n int) (int, error) { return loader.Load(ctx, n)() })
+		callers.Run(b, clients, newContext, func(ctx context.Context, n int) (int, error) { return loader.Load(ctx, n)() })
 	})
 }
 
