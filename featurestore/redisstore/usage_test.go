@@ -14,8 +14,8 @@ import (
 	"github.com/scalable-ai/patterns/internal/redistest"
 )
 
-// TestExample shows the package in use. It is a test because an example cannot skip where there is no Redis.
-func TestExample(t *testing.T) {
+// TestUsage shows the package in use. It is a test because an example cannot skip where there is no Redis.
+func TestUsage(t *testing.T) {
 	ctx := context.Background()
 	server := redistest.Start(t) // yours is there already
 
