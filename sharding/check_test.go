@@ -2,7 +2,6 @@ package sharding_test
 
 import (
 	"context"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -56,7 +55,7 @@ func (b broken) Nodes() []sharding.Node {
 }
 
 func TestCheckFindsWhatIsBroken(t *testing.T) {
-	p := rebuild(t, (*sharding.Ring)(nil), makeNodes(6))
+	p, turn := rebuild(t, (*sharding.Ring)(nil), makeNodes(6)), 0
 	for name, c := range map[string]struct {
 		b    broken
 		want error
@@ -64,7 +63,7 @@ func TestCheckFindsWhatIsBroken(t *testing.T) {
 	}{
 		"negative":      {broken{owner: func(uint64) int { return -1 }}, sharding.ErrPlacement, "is node -1 of 6"},
 		"too large":     {broken{owner: func(uint64) int { return 6 }}, sharding.ErrPlacement, "is node 6 of 6"},
-		"random":        {broken{owner: func(uint64) int { return rand.IntN(6) }}, sharding.ErrPlacement, "and then node"},
+		"by turns":      {broken{owner: func(uint64) int { turn++; return turn % 6 }}, sharding.ErrPlacement, "and then node"},
 		"overwrites":    {broken{owners: func(dst []int, hash uint64, k int) []int { return p.Owners(dst[:0], hash, k) }}, sharding.ErrPlacement, "does not begin with"},
 		"too few":       {broken{owners: func(dst []int, hash uint64, k int) []int { return p.Owners(dst, hash, min(k, 2)) }}, sharding.ErrPlacement, "should append 3"},
 		"another first": {broken{owners: func(dst []int, hash uint64, k int) []int { return p.Owners(dst, ^hash, k) }}, sharding.ErrPlacement, "the first should be Owner"},
