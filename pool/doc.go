@@ -49,7 +49,9 @@
 // # Cost
 //
 // Nothing runs while a pool is idle: workers are goroutines that end when there is nothing to do, and are started again when there is, as
-// many as the requests keep busy. In the steady state a Do with context.Background allocates nothing; one with another
+// many as the requests keep busy. While at least half of the places of a Pool with more than four are free, half of those are spread over lanes, one beside each
+// processor: a Do then neither queues nor shares a lock with others, and costs what a goroutine and its answer cost, or less if it needs
+// no goroutine. When there is not so much room all go through one queue. In the steady state a Do with context.Background allocates nothing; one with another
 // context allocates one small object, the context that fn gets, which fn may keep and which therefore cannot be used again; a Submit with context.Background
 // allocates nothing, a Go its Future; both allocate another when fn asks a context that comes from Background for its end, and
 // some more to watch a context that can end. Map allocates once for all items, but for what fn and the input do. Run

@@ -67,6 +67,7 @@ type fuzzModel struct {
 	p       *pool.Pool[*fuzzCall, int]
 	program []byte
 	cfg     pool.Config
+	wide    bool // there is room enough for lanes
 	log     []string
 
 	mu       sync.Mutex
@@ -80,13 +81,15 @@ type fuzzModel struct {
 
 func playFuzz(t *testing.T, program []byte) {
 	m := &fuzzModel{t: t, program: program}
-	m.cfg = pool.Config{Size: 1 + m.next(4), MaxQueue: 1 + m.next(5), RejectWhenFull: m.next(2) == 0, ClassTurn: 1 + m.next(4)}
+	m.wide = m.next(3) == 0
+	m.cfg = pool.Config{Size: m.nextSize(), MaxQueue: 1 + m.next(5), RejectWhenFull: m.next(2) == 0, ClassTurn: 1 + m.next(4)}
 	m.size = m.cfg.Size
 	m.cfg.OnPanic = m.panicked
 	var err error
 	if m.p, err = pool.New(m.run, m.cfg); err != nil {
 		t.Fatal(err)
 	}
+	m.p.HastenLanes()
 	for len(m.program) > 0 && !t.Failed() {
 		m.step()
 		m.check()
@@ -143,6 +146,14 @@ func (m *fuzzModel) next(n int) int {
 	v := int(m.program[0]) % n
 	m.program = m.program[1:]
 	return v
+}
+
+// nextSize is a size for the pool.
+func (m *fuzzModel) nextSize() int {
+	if m.wide {
+		return 4 + m.next(9)
+	}
+	return 1 + m.next(5)
 }
 
 // The scripts. A call that does none of these answers.
@@ -240,7 +251,7 @@ func (m *fuzzModel) step() {
 		m.note("sleep")
 		time.Sleep(time.Duration(1+m.next(8)*m.next(8)) * ms / 2)
 	case op < 38:
-		size := 1 + m.next(5)
+		size := m.nextSize()
 		m.note("Resize %d", size)
 		m.mu.Lock()
 		m.size = size
@@ -353,6 +364,12 @@ func (m *fuzzModel) submit() {
 			m.mu.Unlock()
 			resp, err = f.Wait(context.Background())
 		default:
+			if c.cancel == nil { // then it may be on this goroutine, which a Goexit ends
+				resp, err = 0, pool.ErrGoexit
+				defer func() { m.returned(c, resp, err) }()
+				resp, err = m.p.Do(c.ctx, c)
+				return
+			}
 			resp, err = m.p.Do(c.ctx, c)
 		}
 		m.returned(c, resp, err)
@@ -416,13 +433,16 @@ func (m *fuzzModel) check() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.p.Stats()
-	waiting, executing := 0, 0
+	waiting, executing, here := 0, 0, 0
 	newestStarted := map[int]int{}
 	for _, c := range m.calls {
 		if c.started {
 			newestStarted[c.class] = c.id
 			if !c.over {
 				executing++
+				if c.cancel == nil && c.future == nil && !c.submit {
+					here++
+				}
 			}
 		}
 	}
@@ -440,8 +460,8 @@ func (m *fuzzModel) check() {
 		m.failf("waiting %d, running %d, with somebody waiting for it %d, size %d, but %+v", waiting, m.running, executing, m.size, s)
 	case waiting > 0 && m.running < m.size:
 		m.failf("%d wait though only %d of %d run", waiting, m.running, m.size)
-	case s.Workers != s.Busy:
-		m.failf("%d workers for %d that run", s.Workers, s.Busy)
+	case s.Workers > s.Busy || s.Workers < s.Busy-here:
+		m.failf("%d workers for %d that run, %d of them perhaps on their callers' goroutines", s.Workers, s.Busy, here)
 	case s.Queued > m.cfg.MaxQueue+max(0, m.size-m.running), s.Blocked > 0 && (s.Queued < m.cfg.MaxQueue || m.cfg.RejectWhenFull):
 		m.failf("queue: %+v", s)
 	}

@@ -70,10 +70,11 @@ func TestNested(t *testing.T) {
 			return x + y, errX
 		},
 	} {
-		for _, size := range []int{1, 2, 3} {
+		for _, size := range []int{1, 2, 3, 16} {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					p := recursive(t, pool.Config{Size: size, MaxQueue: 2}, fibonacci(fn))
+					p.HastenLanes()
 					var wg sync.WaitGroup
 					for range 4 {
 						wg.Go(func() {

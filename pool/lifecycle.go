@@ -15,6 +15,7 @@ func (p *Pool[Req, Resp]) Resize(size int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.size = size
+	p.closeLanes()
 	p.refill()
 	if p.queue.n > 0 {
 		p.wake()
@@ -38,6 +39,7 @@ func (p *Pool[Req, Resp]) Stats() Stats {
 	s := p.stats
 	s.Accepted = p.seq
 	s.Size, s.Workers, s.Busy = p.size, p.workers, p.busy
+	p.addLanes(&s)
 	s.Queued, s.Blocked = p.queue.n, p.room.n
 	over := s.Answered + s.Failed + s.Abandoned + s.Drops.Cancelled + s.Drops.Expired + s.Drops.Closed + s.Drops.Evicted
 	s.Running = int(s.Accepted-over) - s.Queued - s.Blocked - s.Inside
@@ -52,6 +54,7 @@ func (p *Pool[Req, Resp]) Stats() Stats {
 func (p *Pool[Req, Resp]) Shutdown(ctx context.Context) error {
 	p.mu.Lock()
 	p.draining = true
+	p.closeLanes()
 	idle := p.whenIdle()
 	p.mu.Unlock()
 	select {
@@ -73,6 +76,7 @@ func (p *Pool[Req, Resp]) Shutdown(ctx context.Context) error {
 func (p *Pool[Req, Resp]) Close() error {
 	p.mu.Lock()
 	p.draining, p.closed = true, true
+	p.closeLanes()
 	var failed []notice
 	for _, q := range []*waiting[Req, Resp]{&p.room, &p.queue} {
 		for t := q.first(); t != nil; t = q.first() {
@@ -88,6 +92,9 @@ func (p *Pool[Req, Resp]) Close() error {
 		if w.task != nil && w.task.scope != nil {
 			running = append(running, w.task.scope)
 		}
+	}
+	for i := range p.lanes {
+		running = p.lanes[i].scopes(running)
 	}
 	idle := p.whenIdle()
 	p.mu.Unlock()
@@ -105,7 +112,7 @@ func (p *Pool[Req, Resp]) Close() error {
 
 // checkIdle tells Shutdown and Close when nothing is left. While requests wait there are workers.
 func (p *Pool[Req, Resp]) checkIdle() {
-	if p.idle != nil && p.workers == 0 && p.inside == 0 {
+	if p.idle != nil && p.workers == 0 && p.lent == 0 && p.inside == 0 {
 		close(p.idle)
 		p.idle = nil
 	}

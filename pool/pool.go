@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/scalable-ai/patterns/internal/stripe"
 )
 
 // Func is the one shape by which patterns compose: what every Do has.
@@ -18,12 +21,18 @@ type Pool[Req, Resp any] struct {
 	base           context.Context // ends with Close
 	cancel         context.CancelFunc
 	tasks, waiters sync.Pool // not global: a channel must not get from one synctest bubble into another
+	lanes          []lane[Req, Resp]
+	width          atomic.Int32 // how many of the lanes are open; changes under mu
+	_              [64]byte     // what is above is read by all, and seldom written
 
 	mu       sync.Mutex
 	size     int
 	workers  int    // goroutines
 	looking  int    // those of them that have no task and are about to look for one
 	busy     int    // those that have one
+	lent     int    // places that the lanes have, see lane
+	laneFrom uint64 // the value of seq from which on lanes may be opened
+	laneRest uint64 // laneRest, but for tests
 	draining bool   // Shutdown or Close was called
 	closed   bool   // Close was
 	seq      uint64 // requests accepted
@@ -41,7 +50,7 @@ type Pool[Req, Resp any] struct {
 // New makes a Pool that answers requests with fn. It starts nothing: goroutines exist only while there are requests. Call Close
 // when it is no longer needed.
 //
-// fn is called on goroutines of the pool, and on a caller's when that is itself inside of fn (see Do). Its context has the values
+// fn is called on goroutines of the pool and, by Do, on the caller's: see there when. Its context has the values
 // and the deadline of the caller's; it is cancelled when that ends, when the Future is cancelled, and on Close. It is meant for the time of the call: it may be
 // cancelled when fn has returned, so work that outlives the call takes context.WithoutCancel of it.
 func New[Req, Resp any](fn Func[Req, Resp], cfg Config) (*Pool[Req, Resp], error) {
@@ -52,12 +61,13 @@ func New[Req, Resp any](fn Func[Req, Resp], cfg Config) (*Pool[Req, Resp], error
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool[Req, Resp]{fn: fn, cfg: cfg, size: cfg.Size, start: time.Now().Add(-1)}
+	p := &Pool[Req, Resp]{fn: fn, cfg: cfg, size: cfg.Size, laneRest: laneRest, start: time.Now().Add(-1)}
 	p.base, p.cancel = context.WithCancel(context.Background())
 	p.tasks.New = func() any {
 		return &task[Req, Resp]{pool: p, future: &Future[Resp]{}, wake: make(chan struct{}, 1)}
 	}
 	p.waiters.New = func() any { return &waiter{wake: make(chan struct{}, 1)} }
+	p.lanes = make([]lane[Req, Resp], stripe.Count())
 	return p, nil
 }
 
@@ -66,6 +76,9 @@ func New[Req, Resp any](fn Func[Req, Resp], cfg Config) (*Pool[Req, Resp], error
 // When ctx ends first, Do returns context.Cause(ctx) at once. A request that still waits is then taken out of the queue and not
 // executed; one that runs has its context cancelled, and its worker is free when fn returns. Other errors: ErrClosed, ErrQueueFull and
 // ErrEvicted when no work began; a *PanicError or ErrGoexit when fn did not return.
+//
+// A caller whose ctx cannot end (its Done returns nil) cannot leave, so nothing is gained by another goroutine: while there is plenty of room
+// its own one calls fn. A panic is a *PanicError then too; but a runtime.Goexit in fn ends the goroutine that called Do.
 //
 // # From inside of fn
 //
@@ -92,11 +105,25 @@ func (p *Pool[Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 			return resp, err
 		}
 	}
+	var s *scope
+	if !plain(ctx) {
+		s = &scope{Context: ctx}
+	}
+	ends := ctx.Done() != nil
+	if !ends {
+		if r := p.board(s, nil); r != nil {
+			return r.doHere(req)
+		}
+	}
 	t := p.tasks.Get().(*task[Req, Resp])
 	t.req = req
-	if !plain(ctx) {
-		t.class = priorityOf(ctx)
-		t.scope = &scope{Context: ctx}
+	if ends {
+		if r := p.board(s, t); r != nil {
+			return r.doApart(ctx, t)
+		}
+	}
+	if s != nil {
+		t.class, t.scope = priorityOf(ctx), s
 	}
 	p.mu.Lock()
 	evicted, err := p.admit(t, false)
@@ -122,8 +149,13 @@ func (p *Pool[Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 			<-t.wake
 		}
 	}
+	return t.take()
+}
+
+// take returns the outcome of a Do, and the task to its pool.
+func (t *task[Req, Resp]) take() (Resp, error) {
 	resp, err := t.future.resp, t.future.err
-	p.recycle(t)
+	t.pool.recycle(t)
 	return resp, err
 }
 
@@ -228,13 +260,20 @@ func (p *Pool[Req, Resp]) admit(t *task[Req, Resp], inside bool) (evicted notice
 	if p.seq%sampleEvery == 1 {
 		t.arrived = p.now()
 	}
+	if p.seq >= p.laneFrom && !t.isGo() {
+		p.openLanes()
+	}
 	return evicted, nil
 }
 
 // fits reports whether a request may be queued. Those in the queue that a free worker is about to take do not count, and nobody is in the
 // waiting room then: see refill.
 func (p *Pool[Req, Resp]) fits() bool {
-	return p.queue.n-max(0, p.size-p.busy) < p.cfg.MaxQueue
+	if p.queue.n-max(0, p.size-p.busy-p.lent) < p.cfg.MaxQueue {
+		return true
+	}
+	p.closeLanes()
+	return p.queue.n-max(0, p.size-p.busy-p.lent) < p.cfg.MaxQueue
 }
 
 func (p *Pool[Req, Resp]) enqueue(t *task[Req, Resp]) {

@@ -31,20 +31,33 @@ type Stats struct {
 	Nested    uint64 // requests that ran inside of another one, see [Pool.Do]
 	Drops     Drops  // requests that were never executed
 
-	Timed     uint64        // requests of which the times were taken: one in 16 of those that workers executed
-	QueueWait time.Duration // sum over Timed of the time from arrival to a worker
+	Timed     uint64        // requests of which the times were taken: one in 16 of those that ran, but for those inside of others
+	QueueWait time.Duration // sum over Timed of the time from arrival to the call of the function
 	RunTime   time.Duration // sum over Timed of the time in the function
 
 	Size    int // requests that may run at the same time
 	Workers int // goroutines of the pool
-	Busy    int // workers that execute a request, abandoned ones included: more than Size for a while after Resize
+	Busy    int // places that are taken, also by requests that are abandoned or run on their callers' goroutines: more than Size for a while after Resize
 	Queued  int // requests in the queue
 	Blocked int // requests that wait for room in the queue
-	Running int // requests that workers execute, abandoned ones not included
+	Running int // requests that have a place of their own, abandoned ones not included
 	Inside  int // requests that run inside of another one, abandoned ones not included
 }
 
-// MeanQueueWait is the mean time from arrival to a worker, estimated from a sample: one request in 16.
+// add adds the counters that a lane keeps.
+func (s *Stats) add(l *Stats) {
+	s.Accepted += l.Accepted
+	s.Answered += l.Answered
+	s.Failed += l.Failed
+	s.Panics += l.Panics
+	s.Abandoned += l.Abandoned
+	s.Drops.Cancelled += l.Drops.Cancelled
+	s.Drops.Expired += l.Drops.Expired
+	s.Timed += l.Timed
+	s.RunTime += l.RunTime
+}
+
+// MeanQueueWait is the mean time from arrival to the call of the function, estimated from a sample: one request in 16.
 func (s Stats) MeanQueueWait() time.Duration { return mean(s.QueueWait, s.Timed) }
 
 // MeanRunTime is the mean time that a request took, estimated from the same sample.

@@ -128,12 +128,17 @@ func (s *stress) panicked(*pool.PanicError) {
 }
 
 func (s *stress) round(t *testing.T, random *rand.Rand) {
-	cfg := pool.Config{Size: 1 + random.IntN(3), MaxQueue: 1 + random.IntN(6), RejectWhenFull: random.IntN(3) == 0}
-	cfg.OnPanic = s.panicked
 	s.size = 4
+	if random.IntN(2) == 0 { // with lanes
+		s.size = stressCallers
+	}
+	most := int(s.size)
+	cfg := pool.Config{Size: 1 + random.IntN(most), MaxQueue: 1 + random.IntN(6), RejectWhenFull: random.IntN(3) == 0}
+	cfg.OnPanic = s.panicked
 	var err error
 	s.p, err = pool.New(s.run, cfg)
 	require.NoError(t, err)
+	s.p.HastenLanes()
 	var callers, others sync.WaitGroup
 	var calls atomic.Int64
 	for range stressCallers {
@@ -147,7 +152,7 @@ func (s *stress) round(t *testing.T, random *rand.Rand) {
 	}
 	over := make(chan struct{})
 	others.Go(func() {
-		for size := 1; ; size = 1 + size%4 {
+		for size := 1; ; size = 1 + size%most {
 			select {
 			case <-over:
 				return
@@ -158,7 +163,7 @@ func (s *stress) round(t *testing.T, random *rand.Rand) {
 				t.Error(err)
 			}
 			v := s.p.Stats()
-			if v.Running < 0 || v.Running > 4 || v.Busy > 4 || v.Workers > 4 || v.Queued > cfg.MaxQueue+4 {
+			if v.Running < 0 || v.Running > most || v.Busy > most || v.Workers > most || v.Queued > cfg.MaxQueue+most {
 				t.Errorf("the books do not add up: %+v", v)
 			}
 			yield(20)
@@ -241,7 +246,10 @@ func (s *stress) call(t *testing.T, random *rand.Rand) {
 			t.Errorf("Submit: %v, but it has been executed", err)
 		}
 	case 1:
-		resp, err = s.p.Do(ctx, req)
+		err = pool.ErrGoexit // which may end the goroutine
+		var do sync.WaitGroup
+		do.Go(func() { resp, err = s.p.Do(ctx, req) })
+		do.Wait()
 	default:
 		f := s.p.Go(ctx, req)
 		if random.IntN(8) == 0 {

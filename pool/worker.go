@@ -2,7 +2,6 @@ package pool
 
 import (
 	"context"
-	"errors"
 	"runtime"
 	"time"
 )
@@ -51,11 +50,17 @@ func (o *outcome[Resp]) clear() {
 // wake starts a worker for what is queued, unless enough are about to look there or no more may run. A worker that finds more than it takes wakes
 // the next: so as many are started as the requests keep busy, and for short ones that is few.
 //
-// The rule that keeps requests from being forgotten: whenever some are queued and fewer than size workers exist, one is
-// looking.
+// The rule that keeps requests from being forgotten: whenever some are queued and fewer than size places are taken by workers and by requests in lanes, one
+// worker is looking.
 func (p *Pool[Req, Resp]) wake() {
-	if p.looking >= min(maxLooking, p.queue.n) || p.workers >= p.size {
+	if p.looking >= min(maxLooking, p.queue.n) {
 		return
+	}
+	if p.workers+p.lent >= p.size {
+		p.closeLanes()
+		if p.workers+p.lent >= p.size {
+			return
+		}
 	}
 	w := p.spares
 	if w != nil {
@@ -149,7 +154,7 @@ func (w *worker[Req, Resp]) turn(last bool) turn {
 		p.looking--
 	}
 	var next *task[Req, Resp]
-	if p.workers <= p.size {
+	if p.workers+p.lent <= p.size {
 		next = p.queue.take(p.cfg.ClassTurn)
 	} else {
 		last = true // Resize has made it superfluous
@@ -273,9 +278,7 @@ func (p *Pool[Req, Resp]) settle(t *task[Req, Resp], out *outcome[Resp]) notice 
 	if !out.over {
 		out.err = ErrGoexit
 	}
-	if out.panics {
-		p.stats.Panics++
-	}
+	count(&p.stats, out, t.state == stateRunning)
 	if t.state != stateRunning {
 		n := notice{scope: t.scope}
 		if t.isGo() {
@@ -286,13 +289,21 @@ func (p *Pool[Req, Resp]) settle(t *task[Req, Resp], out *outcome[Resp]) notice 
 	if t.inside {
 		p.stats.Inside--
 	}
-	switch {
-	case out.dropped:
-		p.stats.Drops.left(errors.Is(out.err, context.DeadlineExceeded))
-	case out.err != nil:
-		p.stats.Failed++
-	default:
-		p.stats.Answered++
-	}
 	return p.conclude(t, out.resp, out.err)
+}
+
+// count counts what came of a call. wanted says whether the caller was still there.
+func count[Resp any](s *Stats, out *outcome[Resp], wanted bool) {
+	if out.panics {
+		s.Panics++
+	}
+	switch {
+	case !wanted:
+	case out.dropped:
+		s.Drops.left(expired(out.err))
+	case out.err != nil:
+		s.Failed++
+	default:
+		s.Answered++
+	}
 }

@@ -5,8 +5,9 @@
 // documentation uses them, and run tasks on goroutines of their own. gammazero/workerpool and pond have unbounded queues, ours has room for two bursts;
 // ants, conc and errgroup make the submitter wait while all workers are busy. Only ours takes a context for each task. In FireAndForget ours is the method for
 // that, Submit, and patterns-go the one that makes a future of each task, at which nobody looks. Where a pool has no results, an answer comes over a channel that is made for the task.
-// A pool hands tasks from the submitter's core to another through a queue that all share; goroutines stay where they were started. What that costs is a matter of how
-// near the cores are: on one machine of two cores Do took 1.2 times as long as the goroutines, on another three times. Tasks of some microseconds hide it.
+// In Do ours runs a task on the goroutine of its caller, who has a context that never ends and so could not leave before the answer; in DoCancellable it starts
+// a goroutine for it, so that the caller can. The others hand each task to a worker in both, through a queue that all share; what that costs is a matter of how near to each other
+// the processor's cores are. goroutines have no bound.
 package pool_test
 
 import (
@@ -249,84 +250,113 @@ func BenchmarkResult(b *testing.B) {
 	})
 }
 
-// BenchmarkDo has callers that wait each for the answer to its task before they go on.
-func BenchmarkDo(b *testing.B) {
-	do := func(b *testing.B, do func(n int) int) {
-		b.ReportAllocs()
-		b.SetParallelism(max(1, callers/runtime.GOMAXPROCS(0)))
-		b.RunParallel(func(pb *testing.PB) {
-			for i := 0; pb.Next(); i++ {
-				do(i)
-			}
+// BenchmarkDo has callers that wait each for the answer to its task before they go on, with a context that never ends.
+func BenchmarkDo(b *testing.B) { benchmarkDo(b, false) }
+
+// BenchmarkDoCancellable is the same for callers that wait until their context ends, of which each has its own, as an HTTP request does.
+func BenchmarkDoCancellable(b *testing.B) { benchmarkDo(b, true) }
+
+func benchmarkDo(b *testing.B, cancellable bool) {
+	run := func(name string, pool func(b *testing.B) func(ctx context.Context, n int) (int, error)) {
+		b.Run(name, func(b *testing.B) {
+			do := pool(b)
+			b.ReportAllocs()
+			b.SetParallelism(max(1, callers/runtime.GOMAXPROCS(0)))
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				ctx := ctx
+				if cancellable {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithCancel(ctx)
+					defer cancel()
+				}
+				for i := 0; pb.Next(); i++ {
+					_, err := do(ctx, i)
+					check(b, err)
+				}
+			})
 		})
 	}
-	b.Run("patterns", func(b *testing.B) {
-		p := newPool(b)
-		do(b, func(n int) int {
-			x, err := p.Do(ctx, n)
-			check(b, err)
-			return x
-		})
-	})
-	b.Run("ants-func", func(b *testing.B) {
+	// await is how a caller of a pool without results gets its answer.
+	await := func(ctx context.Context, answer <-chan int) (int, error) {
+		if !cancellable {
+			return <-answer, nil
+		}
+		select {
+		case x := <-answer:
+			return x, nil
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	// submitter makes such a pool of one that takes closures.
+	submitter := func(submit func(task func()) error) func(ctx context.Context, n int) (int, error) {
+		return func(ctx context.Context, n int) (int, error) {
+			answer := make(chan int, 1)
+			err := submit(func() {
+				x, _ := spin(ctx, n)
+				answer <- x
+			})
+			if err != nil {
+				return 0, err
+			}
+			return await(ctx, answer)
+		}
+	}
+	run("patterns", func(b *testing.B) func(context.Context, int) (int, error) { return newPool(b).Do })
+	run("ants-func", func(b *testing.B) func(context.Context, int) (int, error) {
 		type task struct {
+			ctx    context.Context
 			n      int
 			answer chan int
 		}
 		p, err := ants.NewPoolWithFuncGeneric(workers, func(t task) {
-			x, _ := spin(ctx, t.n)
+			x, _ := spin(t.ctx, t.n)
 			t.answer <- x
 		})
 		check(b, err)
-		defer p.Release()
-		do(b, func(n int) int {
+		b.Cleanup(p.Release)
+		return func(ctx context.Context, n int) (int, error) {
 			answer := make(chan int, 1)
-			check(b, p.Invoke(task{n, answer}))
-			return <-answer
-		})
+			if err := p.Invoke(task{ctx, n, answer}); err != nil {
+				return 0, err
+			}
+			return await(ctx, answer)
+		}
 	})
-	b.Run("ants", func(b *testing.B) {
+	run("ants", func(b *testing.B) func(context.Context, int) (int, error) {
 		p, err := ants.NewPool(workers)
 		check(b, err)
-		defer p.Release()
-		do(b, func(n int) int {
-			answer := make(chan int, 1)
-			check(b, p.Submit(func() {
-				x, _ := spin(ctx, n)
-				answer <- x
-			}))
-			return <-answer
-		})
+		b.Cleanup(p.Release)
+		return submitter(p.Submit)
 	})
-	b.Run("pond", func(b *testing.B) {
+	run("pond", func(b *testing.B) func(context.Context, int) (int, error) {
 		p := pond.NewResultPool[int](workers)
-		defer p.StopAndWait()
-		do(b, func(n int) int {
-			x, err := p.SubmitErr(func() (int, error) { return spin(ctx, n) }).Wait()
-			check(b, err)
-			return x
-		})
+		b.Cleanup(p.StopAndWait)
+		return func(ctx context.Context, n int) (int, error) {
+			t := p.SubmitErr(func() (int, error) { return spin(ctx, n) })
+			if cancellable {
+				select {
+				case <-t.Done():
+				case <-ctx.Done():
+					return 0, ctx.Err()
+				}
+			}
+			return t.Wait()
+		}
 	})
-	b.Run("gammazero-workerpool", func(b *testing.B) {
+	run("gammazero-workerpool", func(b *testing.B) func(context.Context, int) (int, error) {
 		p := workerpool.New(workers)
-		defer p.StopWait()
-		do(b, func(n int) int {
-			answer := make(chan int, 1)
-			p.Submit(func() {
-				x, _ := spin(ctx, n)
-				answer <- x
-			})
-			return <-answer
+		b.Cleanup(p.StopWait)
+		return submitter(func(task func()) error {
+			p.Submit(task)
+			return nil
 		})
 	})
-	b.Run("goroutines", func(b *testing.B) { // no bound at all
-		do(b, func(n int) int {
-			answer := make(chan int, 1)
-			go func() {
-				x, _ := spin(ctx, n)
-				answer <- x
-			}()
-			return <-answer
+	run("goroutines", func(*testing.B) func(context.Context, int) (int, error) { // no bound at all
+		return submitter(func(task func()) error {
+			go task()
+			return nil
 		})
 	})
 }
