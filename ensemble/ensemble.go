@@ -22,8 +22,7 @@ type Ensemble[Req, In, Out any] struct {
 	shared   time.Duration // the timeout of all members, if all begin together and have the same
 	epoch    time.Time
 	calls    sync.Pool // of *call
-	counting sync.Mutex
-	stats    Stats
+	books    []book
 }
 
 // New makes an ensemble of members whose answers are joined by a combiner:
@@ -67,10 +66,9 @@ func New[Req, In, Out any](members []Member[Req, In], combiner Combiner[In, Out]
 	}
 	e := &Ensemble[Req, In, Out]{
 		members: members, combiner: combiner, check: o.check, cfg: cfg, needed: cfg.Quorum, epoch: time.Now(),
-		early: cfg.Policy == Quorum || cfg.Policy == First, stats: Stats{Members: make([]MemberStats, len(members))},
+		early: cfg.Policy == Quorum || cfg.Policy == First, books: newBooks(len(members)),
 	}
 	for i := range members {
-		e.stats.Members[i].Name = members[i].Name
 		if members[i].Required {
 			e.required++
 		}

@@ -1,8 +1,10 @@
 package ensemble
 
 import (
-	"slices"
+	"sync"
 	"time"
+
+	"github.com/scalable-ai/patterns/internal/stripe"
 )
 
 // Stats are the counters and gauges of an [Ensemble]. A call, and what its members did, is counted when it is over.
@@ -40,26 +42,73 @@ func (m MemberStats) MeanRunTime() time.Duration {
 
 // Stats are the counters and gauges at this moment.
 func (e *Ensemble[Req, In, Out]) Stats() Stats {
-	e.counting.Lock()
-	defer e.counting.Unlock()
-	s := e.stats
-	s.Members = slices.Clone(s.Members)
+	s := Stats{Members: make([]MemberStats, len(e.members))}
+	for i := range s.Members {
+		s.Members[i].Name = e.members[i].Name
+	}
+	for i := range e.books {
+		b := &e.books[i]
+		b.mu.Lock()
+		defer b.mu.Unlock() // all at once, so that they are of one moment
+		s.add(&b.stats)
+	}
 	return s
+}
+
+// book is where some of the calls are counted. There are several, so that callers on different processors need not wait for each other's
+// writes to the counters of all members, which would be much of what a call of quick members costs. A call that a member has left may be
+// taken off the gauges of another book than it was added to: only their sums mean something.
+type book struct {
+	mu    sync.Mutex
+	stats Stats // the members without their names
+	_     [64]byte
+}
+
+func newBooks(members int) []book {
+	books := make([]book, stripe.Count())
+	for i := range books {
+		books[i].stats.Members = make([]MemberStats, members, members+1) // which keeps what is beside them in memory at a distance
+	}
+	return books
+}
+
+// book is the one for the goroutine that calls it.
+func (e *Ensemble[Req, In, Out]) book() *book { return &e.books[stripe.Index(len(e.books))] }
+
+func (s *Stats) add(o *Stats) {
+	s.Calls += o.Calls
+	s.Answered += o.Answered
+	s.Partial += o.Partial
+	s.Failed += o.Failed
+	s.Cancelled += o.Cancelled
+	s.Stragglers += o.Stragglers
+	for i := range s.Members {
+		m, o := &s.Members[i], &o.Members[i]
+		m.Calls += o.Calls
+		m.Answered += o.Answered
+		m.Failed += o.Failed
+		m.TimedOut += o.TimedOut
+		m.Cancelled += o.Cancelled
+		m.RunTime += o.RunTime
+		m.Stragglers += o.Stragglers
+	}
 }
 
 // abandon adds to the calls of a member that are left behind.
 func (e *Ensemble[Req, In, Out]) abandon(member, n int) {
-	e.counting.Lock()
-	defer e.counting.Unlock()
-	e.stats.Stragglers += n
-	e.stats.Members[member].Stragglers += n
+	b := e.book()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stats.Stragglers += n
+	b.stats.Members[member].Stragglers += n
 }
 
 // tally counts a call that is over.
 func (c *call[Req, In, Out]) tally(answered bool) {
-	c.e.counting.Lock()
-	defer c.e.counting.Unlock()
-	st := &c.e.stats
+	b := c.e.book()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	st := &b.stats
 	st.Calls++
 	switch {
 	case answered && c.answered == len(c.slots):
