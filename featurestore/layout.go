@@ -63,17 +63,19 @@ func (r *Record) Clone() *Record {
 
 // CloneTo makes to, which may be a zero Record, a clone of r.
 func (r *Record) CloneTo(to *Record) {
-	words := make([]uint64, len(r.set)+len(r.nums))
-	n := copy(words, r.set)
-	copy(words[n:], r.nums)
 	*to = Record{
-		schema: r.schema, event: r.event, created: r.created, set: words[:n:n], nums: words[n:], strs: slices.Clone(r.strs), vecs: slices.Clone(r.vecs),
+		schema: r.schema, event: r.event, created: r.created,
+		nums: slices.Clone(r.nums), strs: slices.Clone(r.strs), vecs: slices.Clone(r.vecs),
 	}
+	to.set = append(to.few[:0], r.set...)
 }
 
 // Size is about the number of bytes that a clone of r takes in memory.
 func (r *Record) Size() int {
-	size := int(unsafe.Sizeof(*r)) + (len(r.set)+len(r.nums))*8 + len(r.strs)*2*bits.UintSize/8 + len(r.vecs)*4
+	size := int(unsafe.Sizeof(*r)) + len(r.nums)*8 + len(r.strs)*2*bits.UintSize/8 + len(r.vecs)*4
+	if len(r.set) > len(r.few) {
+		size += len(r.set) * 8
+	}
 	for _, s := range r.strs {
 		size += len(s)
 	}

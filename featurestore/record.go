@@ -13,13 +13,15 @@ import (
 // It is packed: numbers in one slice; vectors and numbers of kind Float32 in another, in the form in which a [Matrix] has them. A row of 50 numbers
 // takes a little over 50 words, or half as many.
 type Record struct {
-	schema  *Schema  // that made it
-	event   int64    // event time, nanoseconds since 1970
-	created int64    // created time likewise; 0: not known
-	set     []uint64 // one bit for each feature: it has a value
+	// What each read looks at comes first, side by side: it looks at many records that are in no cache.
+	schema  *Schema   // that made it
+	event   int64     // event time, nanoseconds since 1970
+	few     [1]uint64 // where set is if one word is enough: no other place of the memory to wait for
+	set     []uint64  // one bit for each feature: it has a value
+	vecs    []float32
 	nums    []uint64
 	strs    []string
-	vecs    []float32
+	created int64 // created time, nanoseconds since 1970; 0: not known
 }
 
 // NewRecord is an empty record: none of its features has a value. It has no event time, and cannot be written, if that is the zero time, before the
@@ -29,7 +31,11 @@ func (s *Schema) NewRecord(event time.Time) *Record { return &s.NewRecords(event
 // NewRecords are n empty records, in few allocations. See NewRecord for the event time.
 func (s *Schema) NewRecords(event time.Time, n int) []Record {
 	words := (len(s.view.Features) + 63) / 64
-	sets, nums := make([]uint64, n*words), make([]uint64, n*s.nums)
+	var sets []uint64
+	if words > 1 {
+		sets = make([]uint64, n*words)
+	}
+	nums := make([]uint64, n*s.nums)
 	strs, vecs := make([]string, n*s.strs), make([]float32, n*s.floats)
 	records := make([]Record, n)
 	ns := event.UnixNano()
@@ -39,7 +45,11 @@ func (s *Schema) NewRecords(event time.Time, n int) []Record {
 	for i := range records {
 		r := &records[i]
 		r.schema, r.event = s, ns
-		r.set = sets[i*words : (i+1)*words : (i+1)*words]
+		if words > 1 {
+			r.set = sets[i*words : (i+1)*words : (i+1)*words]
+		} else {
+			r.set = r.few[:words:words]
+		}
 		r.nums = nums[i*s.nums : (i+1)*s.nums : (i+1)*s.nums]
 		r.strs = strs[i*s.strs : (i+1)*s.strs : (i+1)*s.strs]
 		r.vecs = vecs[i*s.floats : (i+1)*s.floats : (i+1)*s.floats]
