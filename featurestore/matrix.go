@@ -97,6 +97,18 @@ func (r *Reader) fillMatrix(result *Result, m *Matrix) {
 func (v *matrixView) rows(m *Matrix, states []rowState, records []*Record, fill []float32) {
 	data, cols := m.Data, m.Cols
 	records = records[:len(states)]
+	if len(v.runs) == 1 && v.runs[0].kind == Vector { // most services read a view of one kind in its own order: a row is one copy
+		u := v.runs[0]
+		for i, state := range states {
+			if state == rowFull {
+				copy(data[u.at:u.at+u.n], records[i].vecs[u.slot:u.slot+u.n])
+			} else {
+				v.part(data[:cols], m.PresentRow(i), state, records[i], fill)
+			}
+			data = data[cols:]
+		}
+		return
+	}
 	for i, state := range states {
 		row := data[:cols]
 		data = data[cols:]
@@ -104,13 +116,8 @@ func (v *matrixView) rows(m *Matrix, states []rowState, records []*Record, fill 
 			v.part(row, m.PresentRow(i), state, records[i], fill)
 			continue
 		}
-		r := records[i]
 		for j := range v.runs {
-			if u := &v.runs[j]; u.kind == Vector {
-				copy(row[u.at:u.at+u.n], r.vecs[u.slot:u.slot+u.n])
-			} else {
-				u.convert(row, r)
-			}
+			v.runs[j].convert(row, records[i])
 		}
 	}
 }
