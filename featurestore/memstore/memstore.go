@@ -129,7 +129,7 @@ func (s *Store) put(v *view, schema *featurestore.Schema, row *featurestore.Row,
 	hash := row.Key.LocalHash() ^ v.salt
 	shard := &s.shards[hash&s.mask]
 	// Looked at without the lock first, so that nothing is copied for a row that is stale.
-	if old := shard.table.Load().get(v, row.Key, hash); old != nil && old.record.EventNanos() >= row.Record.EventNanos() {
+	if old := shard.table.Load().get(v, &row.Key, hash); old != nil && old.record.EventNanos() >= row.Record.EventNanos() {
 		return featurestore.Stale
 	}
 	e := &entry{view: v, key: row.Key, schema: schema, hash: hash}
@@ -154,7 +154,7 @@ func (s *Store) EventTime(schema *featurestore.Schema, key featurestore.Key) (ns
 		return 0, false
 	}
 	hash := key.LocalHash() ^ v.salt
-	e := s.shards[hash&s.mask].table.Load().get(v, key, hash)
+	e := s.get(v, &key, hash)
 	if e == nil {
 		return 0, false
 	}

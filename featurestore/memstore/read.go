@@ -49,23 +49,29 @@ func (s *Store) lookup(l *featurestore.Lookup) {
 	c.found.Add(uint64(found))
 }
 
-// lookupSome looks up to ahead keys up. It reports how many there are, and whether one of them has another schema.
+// lookupSome looks up to ahead keys up. It reports how many there are, and whether one of them has another schema. Each loop does one thing, so that
+// what it needs is in registers.
 func (s *Store) lookupSome(
 	v *view, schema *featurestore.Schema, keys []featurestore.Key, rows []*featurestore.Record,
 ) (found int, foreign bool) {
-	var hashes [ahead]uint64
-	var firsts [ahead]*entry
-	for i, key := range keys {
-		hash := key.LocalHash() ^ v.salt
+	var space [ahead]uint64
+	var room [ahead]*entry
+	hashes, entries := space[:len(keys)], room[:len(keys)]
+	for i := range keys {
+		hashes[i] = keys[i].LocalHash() ^ v.salt
+	}
+	for i, hash := range hashes {
 		t := s.shards[hash&s.mask].table.Load()
-		hashes[i&(ahead-1)], firsts[i&(ahead-1)] = hash, t.slots[hash>>t.shift].Load()
+		entries[i] = t.slots[hash>>(t.shift&63)].Load()
+	}
+	for i, e := range entries {
+		if e != nil && !e.is(v, &keys[i], hashes[i]) {
+			entries[i] = s.get(v, &keys[i], hashes[i])
+		}
 	}
 	mark := s.bounded()
-	for i, key := range keys {
-		e, hash := firsts[i&(ahead-1)], hashes[i&(ahead-1)]
-		if e != nil && !e.is(v, key, hash) {
-			e = s.shards[hash&s.mask].table.Load().get(v, key, hash)
-		}
+	rows = rows[:len(entries)]
+	for i, e := range entries {
 		if e == nil {
 			continue
 		}
@@ -79,13 +85,18 @@ func (s *Store) lookupSome(
 	return found, foreign
 }
 
+// get finds a row, nil if it is not there.
+func (s *Store) get(v *view, key *featurestore.Key, hash uint64) *entry {
+	return s.shards[hash&s.mask].table.Load().get(v, key, hash)
+}
+
 // convert makes the rows fit the lookup's schema. Rows that have been replaced since they were looked up are taken anew.
 func (s *Store) convert(l *featurestore.Lookup, v *view) {
 	var same *featurestore.Schema // the last that turned out to have the layout of l.View
 	for i, key := range l.Keys {
 		l.Rows[i] = nil
 		hash := key.LocalHash() ^ v.salt
-		e := s.shards[hash&s.mask].table.Load().get(v, key, hash)
+		e := s.get(v, &key, hash)
 		if e == nil {
 			continue
 		}

@@ -32,13 +32,13 @@ func (s *shard) put(st *Store, e *entry, now int64, out *[]EvictEvent) featurest
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.table.Load()
-	slot, old := t.find(e.view, e.key, e.hash)
+	slot, old := t.find(e.view, &e.key, e.hash)
 	if old != nil && old.record.EventNanos() >= e.record.EventNanos() {
 		return featurestore.Stale
 	}
 	if old == nil && 2*(s.full+1) > len(t.slots) {
 		t = s.rebuild(st, now, out)
-		slot, _ = t.find(e.view, e.key, e.hash)
+		slot, _ = t.find(e.view, &e.key, e.hash)
 	}
 	if old != nil {
 		st.bytes.Add(e.bytes() - old.bytes())
@@ -64,7 +64,7 @@ func (s *shard) remove(st *Store, v *view, key featurestore.Key, hash uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.table.Load()
-	if slot, e := t.find(v, key, hash); e != nil {
+	if slot, e := t.find(v, &key, hash); e != nil {
 		s.drop(st, t, slot, e)
 	}
 }
@@ -116,7 +116,7 @@ func (s *shard) rebuild(st *Store, now int64, out *[]EvictEvent) *table {
 	}
 	t := newTable(bits)
 	for _, e := range live {
-		slot, _ := t.find(e.view, e.key, e.hash)
+		slot, _ := t.find(e.view, &e.key, e.hash)
 		t.slots[slot].Store(e)
 	}
 	s.hand = int(uint64(s.hand) * uint64(len(t.slots)) / uint64(len(old.slots)))

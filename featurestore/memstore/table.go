@@ -43,12 +43,12 @@ func newTable(bits uint8) *table {
 	return &table{slots: make([]atomic.Pointer[entry], 1<<bits), shift: 64 - bits}
 }
 
-func (e *entry) is(v *view, key featurestore.Key, hash uint64) bool {
-	return e.hash == hash && e.view == v && e.key == key
+func (e *entry) is(v *view, key *featurestore.Key, hash uint64) bool {
+	return e.hash == hash && e.view == v && e.key == *key
 }
 
 // get finds a row, nil if it is not there.
-func (t *table) get(v *view, key featurestore.Key, hash uint64) *entry {
+func (t *table) get(v *view, key *featurestore.Key, hash uint64) *entry {
 	mask := uint64(len(t.slots) - 1)
 	for i := hash >> t.shift; ; i++ {
 		e := t.slots[i&mask].Load()
@@ -59,7 +59,7 @@ func (t *table) get(v *view, key featurestore.Key, hash uint64) *entry {
 }
 
 // find is get for the writer: the slot of the row and the row, or, with nil, the slot where it would go.
-func (t *table) find(v *view, key featurestore.Key, hash uint64) (int, *entry) {
+func (t *table) find(v *view, key *featurestore.Key, hash uint64) (int, *entry) {
 	mask := uint64(len(t.slots) - 1)
 	free := -1
 	for i := hash >> t.shift; ; i++ {
