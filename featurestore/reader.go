@@ -88,6 +88,9 @@ func (r *Reader) read(ctx context.Context, req *Request, into *Result) error {
 		into.records[i] = resize(into.records[i], len(keys))
 		clear(into.records[i])
 		into.lookups[i] = Lookup{View: v.schema, Features: v.features, Keys: keys, Rows: into.records[i]}
+		if into.spares != nil {
+			into.lookups[i].spare = &into.spares[i]
+		}
 	}
 	if len(p.views) > 0 {
 		if err := r.store.Read(ctx, into.lookups); err != nil {
@@ -196,7 +199,7 @@ func newReader(store Store, p *plan, fill float32, counts *counters) *Reader {
 	for i := range p.views {
 		r.views = append(r.views, counts.view(p.views[i].schema.Name()))
 	}
-	r.spare.New = func() any { return new(Result) }
+	r.spare.New = func() any { return newHidden(r) }
 	return r
 }
 

@@ -59,6 +59,18 @@ type Result struct {
 	records [][]*Record
 	matched matched
 	args    [2][]*Column
+	spares  []spare // by view; nil but for a result that is hidden
+}
+
+// newHidden is a result that the caller of the reader does not get to see, so that the store may use the memory of its rows again.
+func newHidden(reader *Reader) *Result {
+	r := new(Result)
+	r.prepare(reader)
+	r.spares = make([]spare, len(r.lookups))
+	for i := range r.spares {
+		r.spares[i].store = reader.store
+	}
+	return r
 }
 
 // Rows is the number of rows, that of the request.
@@ -184,6 +196,9 @@ func (r *Result) forget() {
 	for i := range r.lookups {
 		clear(r.records[i])
 		r.lookups[i] = Lookup{}
+	}
+	for i := range r.spares {
+		r.spares[i].putBack()
 	}
 	for _, keys := range r.keys {
 		clear(keys)

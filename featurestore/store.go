@@ -7,7 +7,8 @@ import "context"
 // that a store does what is said here. All methods are safe for concurrent use.
 type Store interface {
 	// Read fills the lookups' Rows. A row that is not there is nil. The store may leave out rows whose TTL has passed, and may return them:
-	// the caller looks at the event time. It must not keep the lookups or their slices after it has returned.
+	// the caller looks at the event time. It must not keep the lookups or their slices after it has returned. A store that makes records as it reads
+	// had better take them from Lookup.NewRecords.
 	//
 	// What cannot be read for some keys goes into Lookup.Errs; the others' rows are good then and Read returns nil. An error of Read means
 	// that no row is good: the cause of ctx if that has ended, ErrClosed.
@@ -32,6 +33,8 @@ type Lookup struct {
 	Keys     []Key     // may hold duplicates
 	Rows     []*Record // as long as Keys, all nil when Read is called; filled by the store
 	Errs     []error   // nil, or as long as Keys: why a row could not be read. Filled by the store by means of Fail
+
+	spare *spare // see NewRecords
 }
 
 // Fail notes that the row of Keys[i] could not be read.

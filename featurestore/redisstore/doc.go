@@ -67,5 +67,6 @@
 // pipelines by itself, hardly matter beside this.
 //
 // A read of other hashes takes the time of the same HMGETs sent by hand. Nearly all allocations are the client's, one for each value; decoding adds a few
-// for each lookup. The rows of one lookup share memory: a cache that keeps few of many should keep their Clone.
+// for each lookup, and their records unless it is for a Reader.Matrix without a layer between. The rows of one lookup share memory: a cache that keeps few of
+// many should keep their Clone.
 package redisstore

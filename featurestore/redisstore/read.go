@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/redis/rueidis"
 
@@ -56,7 +55,7 @@ func (s *Store) Read(ctx context.Context, lookups []featurestore.Lookup) error {
 	found, failed := 0, 0
 	var failure error
 	for i := range groups {
-		n, bad, err := groups[i].take(results)
+		n, bad, err := groups[i].take(s, results)
 		found, failed = found+n, failed+bad
 		if err != nil {
 			failure = err
@@ -221,7 +220,7 @@ func (g *group) fail(i int, err error) {
 }
 
 // take decodes the replies into the rows. It returns how many keys had a row, how many could not be read, and an error of one of these.
-func (g *group) take(results []rueidis.RedisResult) (found, failed int, failure error) {
+func (g *group) take(s *Store, results []rueidis.RedisResult) (found, failed int, failure error) {
 	var f *finder
 	if g.scan {
 		f, g.places = newFinder(g.fields), make([]places, len(g.cmds))
@@ -240,7 +239,7 @@ func (g *group) take(results []rueidis.RedisResult) (found, failed int, failure 
 	start := 0
 	for _, l := range g.lookups {
 		end := start + len(l.Features)
-		found += g.takeRows(l, results, start, end)
+		found += g.takeRows(s, l, results, start, end)
 		start = end + 1
 	}
 	return found, failed, failure
@@ -248,7 +247,7 @@ func (g *group) take(results []rueidis.RedisResult) (found, failed int, failure 
 
 // takeRows decodes the rows of one lookup, whose features are the elements from start to end of each reply, and whose event time is the
 // one at end.
-func (g *group) takeRows(l *featurestore.Lookup, results []rueidis.RedisResult, start, end int) (found int) {
+func (g *group) takeRows(s *Store, l *featurestore.Lookup, results []rueidis.RedisResult, start, end int) (found int) {
 	for i := range g.cmds {
 		if r := g.reply(results, i); r.value(end) != nil {
 			found++
@@ -258,7 +257,7 @@ func (g *group) takeRows(l *featurestore.Lookup, results []rueidis.RedisResult, 
 		return 0
 	}
 	schema := l.View
-	records := schema.NewRecords(time.Unix(0, 0), found)
+	records := l.NewRecords(s, found)
 	for i := range g.cmds {
 		reply := g.reply(results, i)
 		if reply.value(end) == nil {
