@@ -5,8 +5,9 @@
 // marks all of that in each read. map-loop sets value by value, as a loop that converted or checked each would, and looks whether the row is there; map-copy
 // copies the row. A map by hand with what ours promises is neither. From Redis all read the same hashes with HMGETs in one pipeline, and make the same floats of the
 // same values. Ours makes the keys and reads the event time, without which nobody knows whether a row is there or how old it is; rueidis and go-redis have the names
-// of the hashes already and read the values alone, and rueidis-event-time the event time too. Ours copes with values of other types and rows that are missing, and
-// puts the values into records first, which the caller may keep: that is what its bytes beyond those of rueidis-event-time are. Ours runs on rueidis.
+// of the hashes already and read the values alone, and rueidis-event-time the event time too. Ours copes with values of other types and rows that are missing, heeds
+// TTLs and marks what is there. Its bytes beyond those of rueidis-event-time are for the most part the names of the hashes, which who has identifiers must make. Ours
+// runs on rueidis.
 package featurestore_test
 
 import (

@@ -23,14 +23,13 @@ func BenchmarkRedis(b *testing.B) {
 	client := must(rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Addr}, DisableCache: true}))
 	defer client.Close()
 	store := must(redisstore.New(client, redisstore.Config{}))
-	_, schema := define(b)
+	registry, schema := define(b)
 	if err := store.Write(b.Context(), schema, rows(schema), make([]fs.Outcome, entities)); err != nil {
 		b.Fatal(err)
 	}
-	ids, keys := make([]int64, perCall), make([]fs.Key, perCall)
+	ids := make([]int64, perCall)
 	for i := range ids {
 		ids[i] = rand.Int64N(entities)
-		keys[i] = fs.IntKey(ids[i])
 	}
 	names, fields := layout(b, client)
 	hashes := make([]string, perCall)
@@ -51,22 +50,11 @@ func BenchmarkRedis(b *testing.B) {
 		})
 	}
 	ctx := context.Background()
-	lookups := []fs.Lookup{{View: schema, Keys: keys, Rows: make([]*fs.Record, perCall)}}
-	for j := range features {
-		lookups[0].Features = append(lookups[0].Features, j)
-	}
-	run("patterns", func() error {
-		clear(lookups[0].Rows)
-		if err := store.Read(ctx, lookups); err != nil {
-			return err
-		}
-		for i, r := range lookups[0].Rows {
-			for j := range features {
-				data[i*features+j] = math.Float32frombits(uint32(schema.Bits(r, j)))
-			}
-		}
-		return nil
-	})
+	online := must(fs.New(store, registry, fs.Config{}))
+	reader := must(online.Reader(service, 1))
+	req := fs.Request{Keys: []fs.KeyColumn{fs.IntKeys(joinKey, ids...)}}
+	m := fs.Matrix{Data: data}
+	run("patterns", func() error { return reader.Matrix(ctx, req, &m) })
 	run("rueidis", func() error { return byHand(ctx, client, hashes, fields, data) })
 	dated := append(slices.Clone(fields), "_ts:"+view)
 	run("rueidis-event-time", func() error { return byHand(ctx, client, hashes, dated, data) })
