@@ -162,7 +162,7 @@ func (o *matrixOutput) convert(m *Matrix, v *variable) {
 	}
 }
 
-var trues = slices.Repeat([]bool{true}, 256)
+var trues = slices.Repeat([]bool{true}, 1024)
 
 func fillTrue(s []bool) {
 	for len(s) > 0 {

@@ -215,8 +215,9 @@ func (p *plan) keysFor(set *keySet, m *matched, keys []Key) []Key {
 	case 1:
 		column := m.keys[set.keys[0]]
 		if len(column.Ints) > 0 {
+			clear(keys)
 			for i, id := range column.Ints {
-				keys[i] = Key{num: id}
+				keys[i].num = id
 			}
 			break
 		}
