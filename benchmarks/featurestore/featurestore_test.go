@@ -1,9 +1,9 @@
 // Package featurestore_test compares how 100 of 1,000 entities with 50 features each are read: from memory, and from a Redis server on the same machine.
 //
-// What differs: the maps in memory are one view of float32, read in the order in which they are kept. They know no event times and so no TTLs, no values that are
-// missing and no marks of those that are there, no other types, no versions of a view, no statistics and no writers beside their readers; ours checks, counts and
-// marks all of that in each read. map-loop sets value by value, as a loop that converted or checked each would, and looks whether the row is there; map-copy
-// copies the row. A map by hand with what ours promises is neither. From Redis all read the same hashes with HMGETs in one pipeline, and make the same floats of the
+// What differs: the maps in memory are one view of float32, read in the order in which they are kept. map-loop sets value by value, as a loop that converted or
+// checked each would, and looks whether the row is there; map-copy copies the row; neither knows how old a row is or what is missing in it. map-checked has for each row
+// an event time that it heeds and marks of what is there that it copies, and a lock for writers: it is the one of the three that does what one reads features for. Ours
+// has besides other types, versions of a view and statistics, and checks the request. From Redis all read the same hashes with HMGETs in one pipeline, and make the same floats of the
 // same values. Ours makes the keys and reads the event time, without which nobody knows whether a row is there or how old it is; rueidis and go-redis have the names
 // of the hashes already and read the values alone, and rueidis-event-time the event time too. Ours copes with values of other types and rows that are missing, heeds
 // TTLs and marks what is there. Its bytes beyond those of rueidis-event-time are for the most part the names of the hashes, which who has identifiers must make. Ours

@@ -3,7 +3,10 @@ package featurestore_test
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	fs "github.com/scalable-ai/patterns/featurestore"
 	"github.com/scalable-ai/patterns/featurestore/memstore"
@@ -49,6 +52,36 @@ func BenchmarkMemory(b *testing.B) {
 					}
 				}
 			}
+			check(b, ids, data)
+		}
+	})
+	b.Run("map-checked", func(b *testing.B) {
+		type row struct {
+			event   int64 // nanoseconds since 1970
+			values  []float32
+			present []bool
+		}
+		var mu sync.RWMutex // there are writers
+		rows := map[int64]*row{}
+		for id, values := range byHand {
+			rows[id] = &row{time.Now().UnixNano(), values, slices.Repeat([]bool{true}, features)}
+		}
+		present := make([]bool, len(data))
+		b.ReportAllocs()
+		for b.Loop() {
+			mu.RLock()
+			oldest := time.Now().Add(-time.Hour).UnixNano()
+			for i, id := range ids {
+				from, to := i*features, (i+1)*features
+				if r := rows[id]; r != nil && r.event >= oldest {
+					copy(data[from:to], r.values)
+					copy(present[from:to], r.present)
+				} else {
+					clear(data[from:to])
+					clear(present[from:to])
+				}
+			}
+			mu.RUnlock()
 			check(b, ids, data)
 		}
 	})
