@@ -269,13 +269,19 @@ func (c *core) resize(capacity int) error {
 func (c *core) snapshot() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	capacity, state := c.capacity.Load(), c.state.Load()
-	free, admitted := state>>unitBits, c.admitted.Load()+uint64(state&(unit-1)/counted)
-	for i := range c.stripes {
-		state := c.stripes[i].state.Load()
+	// The stripes come first: what Settle takes from core.state may go into a stripe by Release, but nothing goes the other way while mu is
+	// held. So nothing that is free is counted twice, and InUse is never below 0.
+	var free int64
+	admitted := c.admitted.Load()
+	count := func(state int64) {
 		free += state >> unitBits
 		admitted += uint64(state & (unit - 1) / counted)
 	}
+	for i := range c.stripes {
+		count(c.stripes[i].state.Load())
+	}
+	count(c.state.Load())
+	capacity := c.capacity.Load()
 	return Stats{
 		Admitted:  admitted,
 		Waited:    c.queued.Load(),

@@ -154,3 +154,38 @@ func TestReleaseBeforeTheWaiterIsInTheQueue(t *testing.T) {
 		})
 	}
 }
+
+// What Settle takes from the word goes into a stripe by Release: what is free must not be counted at both places. There are many
+// stripes, so that it takes long to count.
+func TestStatsWhileFreeMovesToAStripe(t *testing.T) {
+	const stripes = 1 << 12
+	b := newGuard(t, bulkhead.Config{Capacity: 4 * stripes}, echo)
+	b.UseStripes(stripes)
+	require.True(t, b.OpenStripes())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for i := range 20_000 {
+			p, err := b.Acquire(t.Context(), 1)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = p.Settle(100)
+			p.Release()
+			if i%64 == 0 {
+				b.OpenStripes() // Settle closes them when it comes to the end of the word
+			}
+		}
+	}()
+	for {
+		select {
+		case <-over:
+			return
+		default:
+			if v := b.Stats(); v.InUse < 0 && !t.Failed() {
+				t.Errorf("more is free than there is: %+v", v)
+			}
+		}
+	}
+}
