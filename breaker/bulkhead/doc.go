@@ -54,7 +54,7 @@
 // # Cost
 //
 // A call that need not wait costs two atomic operations on one word, no timer and no allocation: go test -bench Uncontended shows it beside
-// golang.org/x/sync/semaphore. While half of the capacity or more is free, and that is 4 units of cost or more for each stripe, calls on different processors use
+// golang.org/x/sync/semaphore. While half of the capacity or more is free, and that is 2 units of cost or more for each stripe, calls on different processors use
 // different words: up to 16 stripes, of 64 bytes each. Most such calls take no lock. Those that are timed, one in 64 and, but in the stripes, all that leave no room for another like
 // them, read the clock twice and lock for a moment when they are released; one in 64 locks for a moment when it is admitted, to carry a
 // counter over. All who wait lock, and so does a release while somebody waits. A call that waits parks on a pooled channel, with a pooled

@@ -15,3 +15,10 @@ func (b *Bulkhead[Req, Resp]) OpenStripes() bool {
 	b.c.open()
 	return b.c.striped
 }
+
+// StripesOpen reports whether the stripes are open.
+func (b *Bulkhead[Req, Resp]) StripesOpen() bool {
+	b.c.mu.Lock()
+	defer b.c.mu.Unlock()
+	return b.c.striped
+}
