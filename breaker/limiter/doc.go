@@ -60,7 +60,8 @@
 // and one reading of the clock. Where it is not settled (no [WithActual], no permit), nobody waits, and the Burst is 1024 or more, one of up to
 // 64 costs as much, and the others one compare-and-swap: they take from what that one has set apart, 1/1024 of the Burst at most, without looking whether more
 // has come in. What they take is booked as if it was taken when somebody looks next, so no more is let through than the limits say, and at most
-// what was set apart less. go test -bench . shows it beside x/time/rate. In a Keyed all keys share one mutex; keys are kept,
+// what was set apart less. (A request counts as of when it read the clock. One that is kept from the mutex after that books with itself what was set
+// apart then: so much more, at most, may go at once when it gets the mutex.) go test -bench . shows it beside x/time/rate. In a Keyed all keys share one mutex; keys are kept,
 // whether used or not, until MaxKeys are and a new one comes.
 //
 // # Sources

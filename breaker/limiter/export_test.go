@@ -55,3 +55,9 @@ func (k *Keyed[K, Req, Resp]) DelayTimer(key K) (fire func()) {
 	e.timer.Stop()
 	return e.onTimer
 }
+
+// Leased is how many requests the lease has left, and how much cost.
+func (l *Limiter[Req, Resp]) Leased() (calls int, cost uint64) {
+	lease := l.core.lease.Load()
+	return int(lease & leaseMask), lease >> leaseBits
+}

@@ -11,6 +11,10 @@ import "math"
 // what was used of one lease, at most, since what is short at the end of a lease is part of the room that is left to fill up. That is why a lease
 // is small: leaseCalls requests like the one that leaves it, and 1/leaseShare of the burst. With a smaller Burst there are none.
 //
+// The end is when the one who takes the lease back has read the clock, which is before it got the lock. If it was kept from the lock for long it books
+// as of then, with what it takes itself, what others have used of one lease since. That comes on top if the bucket was full then. To
+// read the clock again under the lock would cost a fifth where two processors meet.
+//
 // There is a lease only while nobody waits, and it is left and taken back under the lock, so nobody is overtaken by it.
 const (
 	leaseCalls = 64

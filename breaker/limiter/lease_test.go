@@ -85,6 +85,20 @@ func TestLeaseInStats(t *testing.T) {
 	})
 }
 
+// A counter that is full stays so.
+func TestLeaseInFullStats(t *testing.T) {
+	if math.MaxInt == math.MaxInt32 {
+		t.Skip("no costs are so large")
+	}
+	l, huge := costing(t, limiter.Config{}), math.MaxInt>>9 // all that is in a lease
+	for range 2 << 10 {
+		require.NoError(t, do(t.Context(), l, huge)())
+	}
+	require.Equal(t, uint64(math.MaxUint64), l.Stats().ReservedCost)
+	l.Level() // takes it back
+	require.Equal(t, uint64(math.MaxUint64), l.Stats().ReservedCost)
+}
+
 // Whatever stops the requests stops those that had a lease.
 func TestLeaseEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -131,6 +145,79 @@ func TestLeaseAfterQuiet(t *testing.T) {
 			}
 			require.LessOrEqual(t, n, burst)
 			require.GreaterOrEqual(t, n, burst-leaseCalls)
+		}
+	})
+}
+
+// Who reads the clock and gets the lock late books as of then what it takes, and what others have used of one lease meanwhile, but no more.
+func TestLeaseAndLateLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const burst = leaseShare * leaseCalls
+		l := costing(t, limiter.Config{Requests: limiter.Limit{Events: burst, Per: time.Minute}, NoWait: true})
+		ok := do(t.Context(), l, 0)
+		require.NoError(t, ok()) // leaves a lease
+		time.Sleep(time.Second)  // in which the bucket is full again
+		n := 0
+		for ; n < leaseCalls; n++ {
+			require.NoError(t, ok())
+		}
+		require.True(t, l.TakeAt(time.Second/2, 0), "by one who read the clock then")
+		for n++; ok() == nil; n++ {
+		}
+		require.LessOrEqual(t, n, burst+leaseCalls+1, "all at the same moment")
+	})
+}
+
+// A lease is left where there are enough tokens for it, of up to so many requests and so much cost.
+func TestLeaseSize(t *testing.T) {
+	budget := func(n int) limiter.Limit { return limiter.Limit{Burst: n} }
+	for _, c := range []struct {
+		requests, cost limiter.Limit
+		each           int
+		calls          int
+		of             uint64
+	}{
+		{limiter.Limit{}, limiter.Limit{}, 7, leaseCalls, 1 << 54},
+		{budget(leaseShare * 1000), limiter.Limit{}, 7, leaseCalls, 1 << 54},
+		{budget(leaseShare*3 - 1), limiter.Limit{}, 7, 2, 1 << 54},
+		{budget(leaseShare), budget(leaseShare * 1000), 7, 1, 7 * leaseCalls},
+		{limiter.Limit{}, budget(leaseShare * 1000), 100, leaseCalls, 1000},
+		{limiter.Limit{}, budget(leaseShare * 1000), 1001, 0, 0},
+		{limiter.Limit{}, budget(leaseShare * 1000), 0, leaseCalls, 0},
+		{budget(leaseShare - 1), limiter.Limit{}, 7, 0, 0},
+		{limiter.Limit{}, budget(leaseShare - 1), 0, 0, 0},
+	} {
+		l := costing(t, limiter.Config{Requests: c.requests, Cost: c.cost})
+		_, err := l.Do(t.Context(), c.each)
+		require.NoError(t, err)
+		calls, of := l.Leased()
+		require.Equal(t, c.calls, calls, "%+v", c)
+		require.Equal(t, c.of, of, "%+v", c)
+	}
+}
+
+// Light requests that have a lease must not go before a heavy one that waits, nor through a pause, nor where they were rejected before.
+func TestNoLeaseWhileOthersWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := costing(t, limiter.Config{Cost: large, MaxQueue: 3})
+		require.NoError(t, do(t.Context(), l, large.Events-10)())
+		heavy := async(do(t.Context(), l, 60))
+		light := []<-chan outcome{async(do(t.Context(), l, 1)), async(do(t.Context(), l, 1))}
+		pending(t, heavy)
+		pending(t, light...)
+		for range 3 {
+			require.ErrorIs(t, do(t.Context(), l, 1)(), limiter.ErrLimited, "the queue is full")
+		}
+		require.NoError(t, (<-heavy).err)
+		for _, l := range light {
+			require.NoError(t, (<-l).err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		l := costing(t, limiter.Config{Cost: large, NoWait: true})
+		l.Pause(time.Second)
+		for range 3 {
+			limited(t, do(t.Context(), l, 1)(), limiter.ReasonNoWait, limiter.CausePause, time.Second)
 		}
 	})
 }

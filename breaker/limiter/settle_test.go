@@ -126,6 +126,22 @@ func TestSettleAfterReconfigure(t *testing.T) {
 	})
 }
 
+// The same for Do.
+func TestDoSettlesAfterReconfigure(t *testing.T) {
+	var l *intLimiter
+	next := func(_ context.Context, req int) (int, error) {
+		require.NoError(t, l.Reconfigure(limiter.Config{Cost: limiter.Limit{Burst: 100}}))
+		_, err := l.TryAcquire(20)
+		return req, err
+	}
+	l, err := limiter.New(next, limiter.Config{}, limiter.WithCost(itself), limiter.WithActual(func(int, int, error) int { return 0 }))
+	require.NoError(t, err)
+	require.NoError(t, do(t.Context(), l, 50)())
+	require.InDelta(t, 80, cost(l), 1e-6, "it took nothing from this limit")
+	require.NoError(t, do(t.Context(), l, 50)())
+	require.InDelta(t, 60, cost(l), 1e-6, "it did")
+}
+
 // The same for a request that is let through as its context ends.
 func TestGoneAfterReconfigure(t *testing.T) {
 	bubble(t, limiter.Config{}, func(t *testing.T, l *intLimiter, _ *recorder) {
