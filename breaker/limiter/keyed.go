@@ -3,6 +3,7 @@ package limiter
 import (
 	"context"
 	"errors"
+	"iter"
 	"time"
 )
 
@@ -135,6 +136,18 @@ func (k *Keyed[K, Req, Resp]) LowerAll(requests, cost int) { k.total.lower(reque
 
 // Level returns what the limits of the key have room for now. A key that is not kept is full.
 func (k *Keyed[K, Req, Resp]) Level(key K) Level { return k.table.level(key) }
+
+// All returns the keys that are kept, in no order, with what their limits have room for. Each level is of the moment when the loop comes to it; a
+// key that was evicted since the loop began is full. The loop may call every method.
+func (k *Keyed[K, Req, Resp]) All() iter.Seq2[K, Level] {
+	return func(yield func(K, Level) bool) {
+		for _, key := range k.table.keys() {
+			if !yield(key, k.table.level(key)) {
+				return
+			}
+		}
+	}
+}
 
 // TotalLevel returns what the total has room for now.
 func (k *Keyed[K, Req, Resp]) TotalLevel() Level { return k.total.level() }

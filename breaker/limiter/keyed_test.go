@@ -3,6 +3,7 @@ package limiter_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"runtime"
 	"sync"
@@ -58,6 +59,38 @@ func TestKeysAreApart(t *testing.T) {
 		require.Equal(t, 2, k.Stats().Keys)
 		require.Equal(t, uint64(3), k.Stats().Each.Admitted)
 		require.Equal(t, uint64(3), k.Stats().Total.Admitted)
+	})
+}
+
+// All lists what is kept, and keeps nobody from using it meanwhile.
+func TestAll(t *testing.T) {
+	keyedBubble(t, limiter.KeyedConfig{Each: limiter.Config{Cost: ten, NoWait: true}, MaxKeys: 3}, func(t *testing.T, k *intKeyed) {
+		require.Empty(t, maps.Collect(k.All()))
+		for _, req := range []int{110, 204, 300} {
+			require.NoError(t, doKeyed(t.Context(), k, req)())
+		}
+		require.NoError(t, k.Pause(2, time.Second))
+		all := maps.Collect(k.All())
+		require.Len(t, all, 3)
+		for key, level := range all {
+			require.Equal(t, k.Level(key), level)
+		}
+		require.InDelta(t, 6, all[2].Cost, 1e-6)
+		require.Equal(t, time.Second, all[2].Paused)
+
+		n := 0
+		for range k.All() {
+			time.Sleep(500 * ms)
+			require.NoError(t, doKeyed(t.Context(), k, 401)()) // evicts one that is full
+			require.Contains(t, maps.Collect(k.All()), 4)
+			n++
+		}
+		require.Equal(t, 3, n, "those that were kept when it began")
+		for range k.All() {
+			n--
+			break
+		}
+		require.Equal(t, 2, n)
 	})
 }
 

@@ -4,6 +4,8 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -154,6 +156,12 @@ func (t *table[K]) level(key K) Level {
 	var full core // what a new key would be
 	full.init(&t.shared, t.each)
 	return full.levelAt(now)
+}
+
+func (t *table[K]) keys() []K {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Collect(maps.Keys(t.entries))
 }
 
 func (t *table[K]) reconfigure(given KeyedConfig, cfg *KeyedConfig) {
