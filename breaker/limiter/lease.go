@@ -13,7 +13,7 @@ import "math"
 //
 // The end is when the one who takes the lease back has read the clock, which is before it got the lock. If it was kept from the lock for long it books
 // as of then, with what it takes itself, what others have used of one lease since. That comes on top if the bucket was full then. To
-// read the clock again under the lock would cost a fifth where two processors meet.
+// read the clock again under the lock would cost each request a twentieth of its time, and more where processors wait for the lock.
 //
 // There is a lease only while nobody waits, and it is left and taken back under the lock, so nobody is overtaken by it.
 const (
