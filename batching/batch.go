@@ -70,7 +70,7 @@ func (c *core[K, Req, Resp]) take(l *lane[K, Req, Resp], reason Reason) *batch[K
 		c.unqueue(it)
 		took = took || it.class == eldest
 		it.batch = b
-		it.state.Store(stateRunning)
+		it.state = stateRunning
 		b.items = append(b.items, it)
 		weight += it.weight
 		latest = max(latest, it.deadline)

@@ -103,7 +103,7 @@ func (c *core[K, Req, Resp]) admit(it *item[K, Req, Resp]) {
 		c.enqueue(it)
 		return
 	}
-	it.state.Store(stateBlocked)
+	it.state = stateBlocked
 	c.room.push(it, false)
 	c.stats.Blocked++
 }
@@ -119,7 +119,7 @@ func (c *core[K, Req, Resp]) enqueue(it *item[K, Req, Resp]) {
 	l := c.laneOf(it.key)
 	it.lane = l
 	it.target = c.cfg.Policy.targetOf(it.arrived, it.deadline)
-	it.state.Store(stateQueued)
+	it.state = stateQueued
 	l.q.push(it, c.deadlines())
 	c.census.add(it)
 	c.stats.Queued++
@@ -265,8 +265,11 @@ func (c *core[K, Req, Resp]) slotReason() Reason {
 // batch that runs. It returns false if the request has its outcome already: the wake-up is then on its way.
 func (c *core[K, Req, Resp]) leave(it *item[K, Req, Resp], expired bool) bool {
 	c.mu.Lock()
-	state := it.state.Load()
-	if state == stateRunning && it.state.CompareAndSwap(stateRunning, stateLeft) {
+	if it.state == stateRunning {
+		if !it.outcome.CompareAndSwap(outcomeOpen, outcomeLeft) {
+			c.mu.Unlock()
+			return it.outcome.Load() == outcomeDropped
+		}
 		b := it.batch
 		c.stats.Running--
 		c.stats.Abandoned++
@@ -275,16 +278,16 @@ func (c *core[K, Req, Resp]) leave(it *item[K, Req, Resp], expired bool) bool {
 		return true
 	}
 	defer c.unlock()
-	switch state {
+	switch it.state {
 	case stateBlocked:
 		c.room.remove(it)
 		c.stats.Blocked--
 	case stateQueued:
 		c.unqueue(it)
 	default:
-		return it.state.Load() == stateDropped
+		return false
 	}
-	it.state.Store(stateDropped)
+	it.state = stateOver
 	c.stats.Drops.left(expired)
 	c.kick()
 	c.checkIdle()

@@ -80,7 +80,7 @@ func (c *core[K, Req, Resp]) evict(n int, total int64, class int) bool {
 			continue
 		}
 		c.unqueue(it)
-		it.state.Store(stateBlocked)
+		it.state = stateBlocked
 		c.room.pushFront(it, false)
 		c.stats.Blocked++
 	}

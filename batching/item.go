@@ -7,17 +7,22 @@ import (
 	"time"
 )
 
-// The life of a request. The changes into and out of blocked and queued are made under core.mu. A running
-// request is taken by a compare-and-swap, either by the worker that has its result (done) or by its caller that
-// goes away (left), so that exactly one of them decides the outcome.
+// Where a request is. It changes under core.mu.
 const (
-	stateNew     uint32 = iota
-	stateBlocked        // waits for room in the queue
-	stateQueued         // in its lane
-	stateRunning        // in a batch
-	stateDone           // has its outcome; the wake-up is on its way
-	stateLeft           // the caller went away while the batch ran
-	stateDropped        // the caller's context had ended when the batch was about to run
+	stateNew     uint8 = iota
+	stateBlocked       // waits for room in the queue
+	stateQueued        // in its lane
+	stateRunning       // in a batch, which decides its outcome
+	stateOver          // failed, or its caller went away, before it was in a batch
+)
+
+// The outcome of a request in a batch. It is decided by a compare-and-swap, either by the worker that has its result or
+// by its caller that goes away, so that exactly one of them decides it.
+const (
+	outcomeOpen    uint32 = iota
+	outcomeDone           // has its result; the wake-up is on its way
+	outcomeLeft           // the caller went away while the batch ran
+	outcomeDropped        // the caller's context had ended when the batch was about to run
 )
 
 const noDeadline = time.Duration(math.MaxInt64)
@@ -34,7 +39,8 @@ type item[K comparable, Req, Resp any] struct {
 	group        *group        // the DoAll it belongs to, or nil
 	wake         chan struct{} // one slot; nil if there is a group
 
-	state    atomic.Uint32
+	outcome  atomic.Uint32
+	state    uint8
 	answered bool            // resp and err are set
 	key      K               // for the lane, while it is blocked
 	ctx      context.Context // nil if it cannot be cancelled

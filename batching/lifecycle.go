@@ -51,7 +51,7 @@ func (c *core[K, Req, Resp]) adopt(cfg Config) {
 func (c *core[K, Req, Resp]) fail(it *item[K, Req, Resp], err error) {
 	c.unqueue(it)
 	it.err, it.answered = err, true
-	it.state.Store(stateDone)
+	it.state = stateOver
 	c.failed.push(it)
 }
 
@@ -108,7 +108,7 @@ func (c *core[K, Req, Resp]) close() error {
 		c.stats.Blocked--
 		c.stats.Drops.Closed++
 		it.err, it.answered = ErrClosed, true
-		it.state.Store(stateDone)
+		it.state = stateOver
 		c.failed.push(it)
 	}
 	for c.backlog.turn != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -133,7 +134,7 @@ func (c *core[K, Req, Resp]) recycle(it *item[K, Req, Resp]) {
 	)
 	it.batch, it.ctx, it.err, it.answered = nil, nil, nil, false
 	it.key, it.req, it.resp = key, req, resp
-	it.state.Store(stateNew)
+	it.state, it.outcome = stateNew, atomic.Uint32{} // a plain write: nobody else sees it now
 	c.itemPool.Put(it)
 }
 

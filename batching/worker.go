@@ -76,13 +76,13 @@ func (c *core[K, Req, Resp]) prune(b *batch[K, Req, Resp]) {
 	for _, it := range b.items {
 		if it.ctx != nil {
 			err := it.ctx.Err()
-			if err != nil && it.state.CompareAndSwap(stateRunning, stateDropped) {
+			if err != nil && it.outcome.CompareAndSwap(outcomeOpen, outcomeDropped) {
 				// Its caller wakes by the context and finds the request dropped.
 				drops.left(expired(err))
 				b.live.Add(-1)
 				continue
 			}
-			if err != nil || it.state.Load() == stateLeft {
+			if err != nil || it.outcome.Load() == outcomeLeft {
 				continue
 			}
 		}
@@ -219,7 +219,7 @@ func (c *core[K, Req, Resp]) settle(b *batch[K, Req, Resp]) {
 		}
 		err := it.err
 		switch {
-		case !it.state.CompareAndSwap(stateRunning, stateDone):
+		case it.ctx != nil && !it.outcome.CompareAndSwap(outcomeOpen, outcomeDone):
 			b.items[i] = nil // its caller has gone
 			if err != nil {
 				b.event.Failed++
