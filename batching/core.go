@@ -32,7 +32,7 @@ type core[K comparable, Req, Resp any] struct {
 	lanes    map[K]*lane[K, Req, Resp] // those in backlog; Keyed only
 	mostKeys int                       // in lanes since it was made
 	backlog  backlog[K, Req, Resp]
-	census   census[K, Req, Resp]  // of what is queued
+	census   census[K, Req, Resp]  // of what is queued; Keyed only
 	room     classes[K, Req, Resp] // callers that wait for room in the queue, in order
 	aimd     aimd
 	latency  *latency           // nil if the policy is not Deadline
@@ -121,7 +121,9 @@ func (c *core[K, Req, Resp]) enqueue(it *item[K, Req, Resp]) {
 	it.target = c.cfg.Policy.targetOf(it.arrived, it.deadline)
 	it.state = stateQueued
 	l.q.push(it, c.deadlines())
-	c.census.add(it)
+	if c.keyed {
+		c.census.add(it)
+	}
 	c.stats.Queued++
 	c.stats.QueuedWeight += it.weight
 	if due := c.due(l, it); l.q.n == 1 {
@@ -179,7 +181,9 @@ func (c *core[K, Req, Resp]) unqueue(it *item[K, Req, Resp]) {
 	l := it.lane
 	it.lane = nil
 	l.q.remove(it)
-	c.census.remove(it)
+	if c.keyed {
+		c.census.remove(it)
+	}
 	c.stats.Queued--
 	c.stats.QueuedWeight -= it.weight
 	if l.q.n > 0 {

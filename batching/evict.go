@@ -63,17 +63,12 @@ func (c *core[K, Req, Resp]) evict(n int, total int64, class int) bool {
 	if !c.mayEnter(class) {
 		return false
 	}
-	levels := c.census.levels
-	spare, spareWeight := 0, int64(0)
-	for i := len(levels) - 1; i >= 0 && levels[i].class < class; i-- {
-		spare += levels[i].n
-		spareWeight += levels[i].weight
-	}
+	spare, spareWeight := c.below(class)
 	if spare == 0 || !c.fits(n-spare, total-spareWeight) {
 		return false
 	}
 	for !c.fits(n, total) {
-		it := c.census.levels[len(c.census.levels)-1].newest
+		it := c.last()
 		if c.cfg.RejectWhenFull {
 			c.stats.Drops.Evicted++
 			c.fail(it, ErrEvicted)
@@ -85,4 +80,30 @@ func (c *core[K, Req, Resp]) evict(n int, total int64, class int) bool {
 		c.stats.Blocked++
 	}
 	return true
+}
+
+// below counts and weighs what is queued of lower classes than that.
+func (c *core[K, Req, Resp]) below(class int) (n int, weight int64) {
+	if !c.keyed { // the one lane knows
+		list := c.single.q.list
+		for i := len(list) - 1; i >= 0 && list[i].level < class; i-- {
+			n += list[i].q.n
+			weight += list[i].q.weight
+		}
+		return n, weight
+	}
+	levels := c.census.levels
+	for i := len(levels) - 1; i >= 0 && levels[i].class < class; i-- {
+		n += levels[i].n
+		weight += levels[i].weight
+	}
+	return n, weight
+}
+
+// last is the newest request of the lowest class that is queued. There must be one.
+func (c *core[K, Req, Resp]) last() *item[K, Req, Resp] {
+	if !c.keyed {
+		return c.single.q.list[len(c.single.q.list)-1].q.tail
+	}
+	return c.census.levels[len(c.census.levels)-1].newest
 }
