@@ -96,16 +96,20 @@ func (c *core[K, Req, Resp]) fits(n int, weight int64) bool {
 }
 
 // admit lets the item in, to the queue or to wait for room in it. The caller has checked for rejection and
-// calls kick afterwards.
-func (c *core[K, Req, Resp]) admit(it *item[K, Req, Resp]) {
+// calls kick afterwards, unless the item just joins others: see enqueue.
+func (c *core[K, Req, Resp]) admit(it *item[K, Req, Resp]) (joins bool) {
 	c.stats.Accepted++
-	if c.mayEnter(it.class) && c.fits(1, it.weight) || !c.free() && c.evict(1, it.weight, it.class) {
+	if c.mayEnter(it.class) && c.fits(1, it.weight) {
+		return c.enqueue(it)
+	}
+	if !c.free() && c.evict(1, it.weight, it.class) {
 		c.enqueue(it)
-		return
+		return false // what lost its place may have changed more
 	}
 	it.state = stateBlocked
 	c.room.push(it, false)
 	c.stats.Blocked++
+	return false
 }
 
 // mayEnter reports whether nobody waits for room whom a request of that class must not overtake.
@@ -114,8 +118,10 @@ func (c *core[K, Req, Resp]) mayEnter(class int) bool {
 	return head == nil || head.class < class
 }
 
-// enqueue puts the item into its lane, and dispatches the lane if that made it full and a slot is free.
-func (c *core[K, Req, Resp]) enqueue(it *item[K, Req, Resp]) {
+// enqueue puts the item into its lane, and dispatches the lane if that made it full and a slot is free. It reports whether the
+// item just joins others that wait and leaves all else as it was: nothing is due sooner, and the queue has room left. That is so for
+// most requests, and kick would then find nothing to do.
+func (c *core[K, Req, Resp]) enqueue(it *item[K, Req, Resp]) (joins bool) {
 	l := c.laneOf(it.key)
 	it.lane = l
 	it.target = c.cfg.Policy.targetOf(it.arrived, it.deadline)
@@ -131,10 +137,13 @@ func (c *core[K, Req, Resp]) enqueue(it *item[K, Req, Resp]) {
 		c.backlog.add(l, c.quantum())
 	} else if due != l.due {
 		c.backlog.setDue(l, due)
+	} else if !c.full(l) {
+		return c.fits(1, 1)
 	}
 	for c.free() && c.full(l) {
 		c.dispatch(l, ReasonSize)
 	}
+	return false
 }
 
 // refill moves callers from the waiting room into the queue, as far as it has room.

@@ -104,8 +104,9 @@ func (c *core[K, Req, Resp]) do(ctx context.Context, key K, req Req) (Resp, erro
 		}
 		return none, err
 	}
-	c.admit(it)
-	c.kick()
+	if !c.admit(it) {
+		c.kick()
+	}
 	c.unlock()
 
 	if it.ctx == nil {
