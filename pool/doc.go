@@ -22,8 +22,8 @@
 // Every request that a Pool accepts has exactly one outcome: what the function returned, the end of its caller's context, or an error
 // of this package that says no work began. No more than Size run at once; what runs inside of a request is part of it (a context
 // that is kept past its call may add to that for a while, see Pool.Do). A request whose context ends while it waits leaves the queue at once,
-// makes room for another and is not executed. A panic or a Goexit in the function is an error for the one who asked, and nobody else. The order
-// of arrival is kept within a priority class.
+// makes room for another and is not executed. A panic or a Goexit in the function is an error for the one who asked, and nobody else. Those
+// that wait for a place get it in the order of arrival within a priority class.
 //
 // A function may call its own pool with the context that it was given, whatever the Size: such a Do runs on the calling goroutine, in the place
 // of the request that it belongs to (caller runs), and a [Future.Wait] executes what no worker has begun. See [Pool.Do] for

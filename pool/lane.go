@@ -35,10 +35,10 @@ const minLaneShare = 2
 // them, which costs as much as some requests do.
 const laneRest = 64
 
-// openLanes gives half of the free places to lanes, if at least half of all are free. Under mu.
+// openLanes gives half of the free places to lanes, if at least half of all are free. Those that requests in the queue are to have are not. Under mu.
 func (p *Pool[Req, Resp]) openLanes() {
 	p.laneFrom = p.seq + p.laneRest
-	free := p.size - p.workers - p.lent
+	free := p.size - p.lent - max(p.workers, p.busy+p.queue.n)
 	if p.width.Load() > 0 || p.draining || free < p.size/2 {
 		return
 	}

@@ -267,12 +267,12 @@ func (p *Pool[Req, Resp]) admit(t *task[Req, Resp], inside bool) (evicted notice
 }
 
 // fits reports whether a request may be queued. Those in the queue that a free worker is about to take do not count, and nobody is in the
-// waiting room then: see refill.
+// waiting room then: see refill. When a request has to wait for a place the lanes are closed: so while they are open, each one in the queue has
+// a place outside of them.
 func (p *Pool[Req, Resp]) fits() bool {
-	if p.queue.n-max(0, p.size-p.busy-p.lent) < p.cfg.MaxQueue {
-		return true
+	if p.queue.n >= p.size-p.busy-p.lent {
+		p.closeLanes()
 	}
-	p.closeLanes()
 	return p.queue.n-max(0, p.size-p.busy-p.lent) < p.cfg.MaxQueue
 }
 

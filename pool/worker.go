@@ -53,14 +53,8 @@ func (o *outcome[Resp]) clear() {
 // The rule that keeps requests from being forgotten: whenever some are queued and fewer than size places are taken by workers and by requests in lanes, one
 // worker is looking.
 func (p *Pool[Req, Resp]) wake() {
-	if p.looking >= min(maxLooking, p.queue.n) {
+	if p.looking >= min(maxLooking, p.queue.n) || p.workers+p.lent >= p.size {
 		return
-	}
-	if p.workers+p.lent >= p.size {
-		p.closeLanes()
-		if p.workers+p.lent >= p.size {
-			return
-		}
 	}
 	w := p.spares
 	if w != nil {

@@ -1,0 +1,71 @@
+package pool_test
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/scalable-ai/patterns/pool"
+)
+
+// inARow has only one goroutine run at a time, so that the workers which a burst of requests starts come to the queue after the burst.
+func inARow(t *testing.T) {
+	t.Helper()
+	procs := runtime.GOMAXPROCS(1)
+	t.Cleanup(func() { runtime.GOMAXPROCS(procs) })
+}
+
+// A Do does not run in a lane while an older request waits for a place.
+func TestLaneDoesNotOvertake(t *testing.T) {
+	inARow(t)
+	lanes(t, pool.Config{}, func(t *testing.T, p *pool.Pool[int, int], m *model) {
+		for range 16 {
+			require.NoError(t, p.Submit(context.Background(), 2))
+		}
+		require.Zero(t, p.Lanes())
+		_, err := p.Do(context.Background(), 3)
+		require.NoError(t, err)
+		seen := m.requests()
+		require.Equal(t, 3, seen[len(seen)-1], "%v", seen)
+	})
+}
+
+// Lanes get no places that requests in the queue have been promised: otherwise more than MaxQueue would wait while all places are taken.
+func TestLanesLeaveRoomForTheQueue(t *testing.T) {
+	inARow(t)
+	bubble(t, pool.Config{Size: 16, MaxQueue: 1, RejectWhenFull: true}, func(t *testing.T, p *pool.Pool[int, int], m *model) {
+		p.HastenLanes()
+		for range 15 {
+			require.NoError(t, p.Submit(context.Background(), 0))
+		}
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		_, err := p.Do(&fickle{Context: ended}, 0) // leaves as soon as it is in the queue
+		require.Error(t, err)
+
+		gate := make(chan struct{})
+		m.before = func(_ context.Context, req int) (int, error) {
+			if req == 0 || req == 8 {
+				<-gate
+				return 0, nil
+			}
+			// One more that needs a place of its own, on this goroutine: so no worker comes to the queue before.
+			if _, err := p.Do(context.Background(), req+1); err != nil {
+				assert.ErrorIs(t, err, pool.ErrQueueFull)
+				<-gate
+			}
+			return 0, nil
+		}
+		time.AfterFunc(ms, func() {
+			s := p.Stats()
+			assert.LessOrEqual(t, s.Queued, 1, "%+v", s)
+			close(gate)
+		})
+		_, err = p.Do(context.Background(), 1)
+		require.NoError(t, err)
+	})
+}
