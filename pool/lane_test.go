@@ -123,6 +123,45 @@ func TestLaneContextEnds(t *testing.T) {
 	})
 }
 
+// The context of a call in a lane is not taken for that of the next one that has its frame, not even for a moment.
+func TestLaneContextIsNotTheNext(t *testing.T) {
+	var (
+		p    *pool.Pool[int, int]
+		kept [4]atomic.Pointer[context.Context]
+		bad  atomic.Int64
+	)
+	p, err := pool.New(func(ctx context.Context, req int) (int, error) {
+		mine := ctx.Value(p)
+		for i := range kept {
+			if other := kept[i].Load(); other != nil && i != req && mine != nil && (*other).Value(p) == mine {
+				bad.Add(1)
+			}
+		}
+		kept[req].Store(&ctx)
+		return 0, nil
+	}, pool.Config{Size: 6})
+	require.NoError(t, err)
+	defer p.Close()
+	ctx := pool.WithPriority(context.Background(), 1)
+	for range 100 {
+		_, _ = p.Do(ctx, 0)
+	}
+	var wg sync.WaitGroup
+	for id := range kept {
+		wg.Go(func() {
+			for i := range 30000 {
+				_, _ = p.Do(ctx, id)
+				if i%1000 == 0 {
+					runtime.Gosched()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	require.NotZero(t, p.Lanes())
+	require.Zero(t, bad.Load())
+}
+
 // Close ends the contexts of those that run in lanes, and waits for them.
 func TestLaneClose(t *testing.T) {
 	eachContext(t, pool.Config{}, func(t *testing.T, ctx context.Context, p *pool.Pool[int, int], m *model) {

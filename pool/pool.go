@@ -93,7 +93,7 @@ func New[Req, Resp any](fn Func[Req, Resp], cfg Config) (*Pool[Req, Resp], error
 // the outer one waits for the place in which it runs itself, until its context ends.
 //
 // Once fn has returned its context is like any other. But do not keep it for calls of the same pool: that of a request that came with
-// context.Background may be taken for one of the request that its worker executes then. A call from inside that fn leaves behind, in
+// context.Background, and any while fn returns, may be taken for one of the request that has its place then. A call from inside that fn leaves behind, in
 // a goroutine, keeps the place: the outcome of the request comes, but its worker takes no other before that call has returned.
 func (p *Pool[Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 	var none Resp

@@ -144,6 +144,9 @@ func (r *runner[Req, Resp]) settle() {
 	}
 	// A call from inside says that it uses the frame before it looks whether that is active: so either it is seen here, or sees that it has come too late.
 	r.frame.active.Store(false)
+	if r.scope != nil {
+		r.scope.end(endCanceled, true) // before another request has the frame, for one of which this context would be taken
+	}
 	var seat chan struct{}
 	if r.frame.used.Load() {
 		if !r.frame.vacant() {
@@ -154,7 +157,7 @@ func (r *runner[Req, Resp]) settle() {
 	if !r.out.over {
 		r.out.err = ErrGoexit
 	}
-	l, s, t := r.lane, r.scope, r.task
+	l, t := r.lane, r.task
 	closed := false
 	l.mu.Lock()
 	wanted := t == nil || t.state == stateRunning
@@ -169,7 +172,7 @@ func (r *runner[Req, Resp]) settle() {
 			t.state, t.future.resp, t.future.err = stateOver, r.out.resp, r.out.err
 		}
 	}
-	if s != nil {
+	if r.scope != nil {
 		r.unlink()
 	}
 	r.scope, r.task, r.timed = nil, nil, false
@@ -183,9 +186,6 @@ func (r *runner[Req, Resp]) settle() {
 	}
 	if seat != nil { // a goroutine that the call has left behind sits there still: the outcome can go, but not the place
 		go r.wait(seat)
-	}
-	if s != nil {
-		s.end(endCanceled, true)
 	}
 	if t != nil && wanted {
 		t.wake <- struct{}{}
