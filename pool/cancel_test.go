@@ -293,3 +293,49 @@ func TestEndedButNotTold(t *testing.T) {
 		assert.Equal(t, 7, resp)
 	})
 }
+
+// untold is a context that has ended, of which neither the caller's first look nor its channel say so.
+type untold struct {
+	context.Context
+	looks atomic.Int32
+}
+
+func (u *untold) Done() <-chan struct{} { return make(chan struct{}) }
+
+func (u *untold) Err() error {
+	if u.looks.Add(1) == 1 {
+		return nil
+	}
+	return u.Context.Err()
+}
+
+// cause is the cause of the end of a context, which is none of the pool's business.
+type cause struct{ t *testing.T }
+
+func (c cause) Error() string { return "the caller's own" }
+
+func (c cause) Is(error) bool {
+	c.t.Error("the pool has looked into the caller's error")
+	return true
+}
+
+// It is the context that says whether a request that was not executed has expired or been cancelled, not its cause.
+func TestDropsByContext(t *testing.T) {
+	for _, size := range []int{1, 16} { // with a worker, and in a lane
+		bubble(t, pool.Config{Size: size}, func(t *testing.T, p *pool.Pool[int, int], m *model) {
+			answered(t, async(t.Context(), p.Do, 1), 1)
+			require.Equal(t, size > 1, p.Lanes() > 0)
+			expired, cancel := context.WithDeadlineCause(context.Background(), time.Now().Add(-ms), errGaveUp)
+			defer cancel()
+			_, err := p.Do(&untold{Context: expired}, 2)
+			assert.Same(t, errGaveUp, err)
+			cancelled, end := context.WithCancelCause(context.Background())
+			end(cause{t})
+			_, err = p.Do(&untold{Context: cancelled}, 3)
+			assert.Equal(t, cause{t}, err)
+			s := p.Stats()
+			assert.Equal(t, []uint64{1, 1}, []uint64{s.Drops.Expired, s.Drops.Cancelled})
+			assert.Equal(t, []int{1}, m.requests())
+		})
+	}
+}

@@ -149,11 +149,9 @@ func (p *Pool[Req, Resp]) runInside(t *task[Req, Resp], f *Future[Resp], seat <-
 		p.mu.Unlock()
 		n.give()
 	}()
-	if t.scope.Context.Err() != nil { // as in worker.run
-		out = outcome[Resp]{err: context.Cause(t.scope.Context), dropped: true, over: true}
-		return
+	if !out.drop(t.scope.Context) {
+		p.call(t.scope, t.req, &out)
 	}
-	p.call(t.scope, t.req, &out)
 }
 
 // link enters a task into the list of those that run inside, whose contexts Close must find to cancel them.

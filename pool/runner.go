@@ -117,11 +117,9 @@ func (r *runner[Req, Resp]) doApart(ctx context.Context, t *task[Req, Resp]) (Re
 
 func (r *runner[Req, Resp]) work() {
 	defer r.settle()
-	if ctx := r.scope.Context; ctx.Err() != nil { // see worker.run
-		r.out = outcome[Resp]{err: context.Cause(ctx), dropped: true, over: true}
-		return
+	if !r.out.drop(r.scope.Context) {
+		r.run(r.task.req)
 	}
-	r.run(r.task.req)
 }
 
 func (r *runner[Req, Resp]) run(req Req) {

@@ -36,7 +36,18 @@ type outcome[Resp any] struct {
 	resp    Resp
 	err     error
 	dropped bool // fn was not called, because the caller's context had ended
+	expired bool // by its deadline
 	panics  bool
+}
+
+// drop makes the outcome of a request whose caller's context, ctx, has ended before fn is called. It reports false if that has not. It is enough to
+// have ended, even if the caller has not been scheduled since.
+func (o *outcome[Resp]) drop(ctx context.Context) bool {
+	err := ctx.Err()
+	if err != nil {
+		*o = outcome[Resp]{err: context.Cause(ctx), dropped: true, expired: expired(err), over: true}
+	}
+	return err != nil
 }
 
 func (o *outcome[Resp]) clear() {
@@ -228,9 +239,7 @@ func (w *worker[Req, Resp]) adopt(t *task[Req, Resp]) {
 func (w *worker[Req, Resp]) run() {
 	t, ctx := w.task, w.plain
 	if t.scope != nil {
-		if t.scope != w.scope && t.scope.Context.Err() != nil {
-			// It is enough to have ended, even if the caller has not been scheduled since.
-			w.out = outcome[Resp]{err: context.Cause(t.scope.Context), dropped: true, over: true}
+		if t.scope != w.scope && w.out.drop(t.scope.Context) {
 			return
 		}
 		ctx = t.scope
@@ -294,7 +303,7 @@ func count[Resp any](s *Stats, out *outcome[Resp], wanted bool) {
 	switch {
 	case !wanted:
 	case out.dropped:
-		s.Drops.left(expired(out.err))
+		s.Drops.left(out.expired)
 	case out.err != nil:
 		s.Failed++
 	default:
