@@ -328,6 +328,35 @@ func TestLaneStats(t *testing.T) {
 	})
 }
 
+// tardy is a context that takes its time, but for the first look at it.
+type tardy struct {
+	context.Context
+	looks atomic.Int32
+}
+
+func (s *tardy) Err() error {
+	if s.looks.Add(1) > 1 {
+		time.Sleep(ms)
+	}
+	return s.Context.Err()
+}
+
+// What passes before a request's own goroutine calls the function is counted as a wait, and not as time in the function.
+func TestLaneWait(t *testing.T) {
+	lanes(t, pool.Config{}, func(t *testing.T, p *pool.Pool[int, int], _ *model) {
+		before := p.Stats()
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		for range 40 {
+			_, _ = p.Do(&tardy{Context: ctx}, 1)
+		}
+		s := p.Stats()
+		require.NotZero(t, s.Timed-before.Timed)
+		require.Equal(t, ms*time.Duration(s.Timed-before.Timed), s.QueueWait-before.QueueWait)
+		require.Equal(t, before.RunTime, s.RunTime)
+	})
+}
+
 func TestLaneAllocs(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")

@@ -20,6 +20,7 @@ type runner[Req, Resp any] struct {
 	scope   *scope           // fn's context, nil if it is plain
 	task    *task[Req, Resp] // nil on the caller's goroutine
 	timed   bool
+	arrived time.Duration // for a task
 	started time.Duration
 	out     outcome[Resp]
 }
@@ -94,6 +95,9 @@ func (r *runner[Req, Resp]) doHere(req Req) (Resp, error) {
 // doApart runs the request on another goroutine, so that the caller can leave.
 func (r *runner[Req, Resp]) doApart(ctx context.Context, t *task[Req, Resp]) (Resp, error) {
 	l := r.lane // r is another's as soon as the request is over
+	if r.timed {
+		r.arrived = r.pool.now()
+	}
 	go r.loop()
 	select {
 	case <-t.wake:
@@ -163,6 +167,9 @@ func (r *runner[Req, Resp]) settle() {
 	if r.timed && !r.out.dropped {
 		l.stats.Timed++
 		l.stats.RunTime += now - r.started
+		if t != nil {
+			l.stats.QueueWait += r.started - r.arrived
+		}
 	}
 	if t != nil {
 		l.threads--

@@ -54,6 +54,7 @@ func (s *Stats) add(l *Stats) {
 	s.Drops.Cancelled += l.Drops.Cancelled
 	s.Drops.Expired += l.Drops.Expired
 	s.Timed += l.Timed
+	s.QueueWait += l.QueueWait
 	s.RunTime += l.RunTime
 }
 
