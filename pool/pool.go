@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,15 +28,15 @@ type Pool[Req, Resp any] struct {
 
 	mu       sync.Mutex
 	size     int
-	workers  int    // goroutines
-	looking  int    // those of them that have no task and are about to look for one
-	busy     int    // those that have one
-	lent     int    // places that the lanes have, see lane
-	laneFrom uint64 // the value of seq from which on lanes may be opened
-	laneRest uint64 // laneRest, but for tests
-	draining bool   // Shutdown or Close was called
-	closed   bool   // Close was
-	seq      uint64 // requests accepted
+	workers  int          // goroutines
+	looking  atomic.Int32 // those of them that have no task and are about to look for one; changes under mu
+	busy     int          // those that have one
+	lent     int          // places that the lanes have, see lane
+	laneFrom uint64       // the value of seq from which on lanes may be opened
+	laneRest uint64       // laneRest, but for tests
+	draining bool         // Shutdown or Close was called
+	closed   bool         // Close was
+	seq      uint64       // requests accepted
 	queue    waiting[Req, Resp]
 	room     waiting[Req, Resp] // those that wait for room in the queue
 	spares   *worker[Req, Resp] // without a goroutine
@@ -111,6 +112,9 @@ func (p *Pool[Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 	}
 	ends := ctx.Done() != nil
 	if !ends {
+		if p.looking.Load() > 0 { // callers that go from one Do to the next would keep the workers from their processors for a long time
+			runtime.Gosched()
+		}
 		if r := p.board(s, nil); r != nil {
 			return r.doHere(req)
 		}

@@ -64,7 +64,7 @@ func (o *outcome[Resp]) clear() {
 // The rule that keeps requests from being forgotten: whenever some are queued and fewer than size places are taken by workers and by requests in lanes, one
 // worker is looking.
 func (p *Pool[Req, Resp]) wake() {
-	if p.looking >= min(maxLooking, p.queue.n) || p.workers+p.lent >= p.size {
+	if int(p.looking.Load()) >= min(maxLooking, p.queue.n) || p.workers+p.lent >= p.size {
 		return
 	}
 	w := p.spares
@@ -77,7 +77,7 @@ func (p *Pool[Req, Resp]) wake() {
 		p.all = append(p.all, w)
 	}
 	p.workers++
-	p.looking++
+	p.looking.Add(1)
 	w.looking = true
 	go w.loop()
 }
@@ -156,7 +156,7 @@ func (w *worker[Req, Resp]) turn(last bool) turn {
 	}
 	if w.looking {
 		w.looking = false
-		p.looking--
+		p.looking.Add(-1)
 	}
 	var next *task[Req, Resp]
 	if p.workers+p.lent <= p.size {
@@ -189,7 +189,7 @@ func (w *worker[Req, Resp]) turn(last bool) turn {
 		found = turnNone
 		w.frame.active.Store(false)
 		w.looking = true
-		p.looking++
+		p.looking.Add(1)
 	}
 	p.mu.Unlock()
 	n.give()
