@@ -31,13 +31,11 @@ type lane[Req, Resp any] struct {
 // minLaneShare is the least number of places of a lane, so that it is not empty most of the time.
 const minLaneShare = 2
 
-// laneRest is how many requests come through the queue between two looks whether the lanes may be opened, and at least between closing and opening
-// them, which costs as much as some requests do.
+// laneRest is how many requests come through the queue at least between closing the lanes and opening them, which costs as much as some requests do.
 const laneRest = 64
 
 // openLanes gives half of the free places to lanes, if at least half of all are free. Those that requests in the queue are to have are not. Under mu.
 func (p *Pool[Req, Resp]) openLanes() {
-	p.laneFrom = p.seq + p.laneRest
 	free := p.size - p.lent - max(p.workers, p.busy+p.queue.n)
 	if p.width.Load() > 0 || p.draining || free < p.size/2 {
 		return

@@ -256,6 +256,7 @@ func TestLaneLeftBehind(t *testing.T) {
 		resp, err := p.Do(ctx, 1)
 		require.NoError(t, err)
 		require.Equal(t, 8, resp)
+		synctest.Wait()
 		s := p.Stats()
 		require.Equal(t, []int{1, 1}, []int{s.Busy, s.Inside}, "%+v", s)
 		late, cancel := context.WithTimeout(t.Context(), ms)

@@ -3,9 +3,11 @@ package pool_test
 import (
 	"context"
 	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -91,4 +93,89 @@ func TestLanesLeaveRoomForTheQueue(t *testing.T) {
 		_, err = p.Do(context.Background(), 1)
 		require.NoError(t, err)
 	})
+}
+
+// Lanes are opened only while at least half of the places are free.
+func TestLanesOpenWithRoom(t *testing.T) {
+	for busy := range 16 {
+		bubble(t, pool.Config{Size: 16}, func(t *testing.T, p *pool.Pool[int, int], m *model) {
+			m.gate = make(chan struct{})
+			for range busy {
+				require.NoError(t, p.Submit(context.Background(), 1))
+			}
+			synctest.Wait()
+			out := async(context.Background(), p.Do, 2)
+			require.Equal(t, busy+1 <= 8, p.Lanes() > 0, "%d busy", busy)
+			close(m.gate)
+			answered(t, out, 2)
+		})
+	}
+}
+
+// Lanes that have been closed stay so for a number of requests.
+func TestLanesRest(t *testing.T) {
+	bubble(t, pool.Config{Size: 16}, func(t *testing.T, p *pool.Pool[int, int], _ *model) {
+		ctx := context.Background()
+		for range 3 {
+			answered(t, async(ctx, p.Do, 1), 1)
+			require.NotZero(t, p.Lanes())
+			for range 20 {
+				require.NoError(t, p.Submit(ctx, 1))
+				synctest.Wait()
+			}
+			require.NoError(t, p.Resize(16)) // closes them
+			for range 63 {
+				answered(t, async(ctx, p.Do, 1), 1)
+				require.Zero(t, p.Lanes())
+			}
+		}
+	})
+}
+
+// large is a request, or an answer.
+type large [1000]int
+
+// A pool keeps neither a request nor its answer when it is over, also if the caller has left.
+func TestLaneForgets(t *testing.T) {
+	leave, gate := func() {}, make(chan struct{})
+	close(gate)
+	p, err := pool.New(func(context.Context, *large) (*large, error) {
+		leave()
+		<-gate
+		return &large{}, nil
+	}, pool.Config{Size: 16})
+	require.NoError(t, err)
+	defer p.Close()
+	do := func(ctx context.Context) (req, resp weak.Pointer[large]) {
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			r := &large{}
+			req = weak.Make(r)
+			got, _ := p.Do(ctx, r)
+			resp = weak.Make(got)
+		})
+		wg.Wait()
+		return req, resp
+	}
+	forgotten := func(name string, req, resp weak.Pointer[large]) {
+		require.NotZero(t, p.Lanes())
+		runtime.GC()
+		runtime.GC()
+		assert.Nil(t, req.Value(), name)
+		assert.Nil(t, resp.Value(), name)
+	}
+	do(context.Background()) // opens the lanes
+	for name, ctx := range kinds(t) {
+		req, resp := do(ctx)
+		forgotten(name, req, resp)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	leave, gate = cancel, make(chan struct{})
+	req, resp := do(ctx)
+	require.EqualValues(t, 1, p.Stats().Abandoned)
+	close(gate)
+	for p.Stats().Busy > 0 {
+		runtime.Gosched()
+	}
+	forgotten("leaves", req, resp)
 }

@@ -180,7 +180,7 @@ func (r *runner[Req, Resp]) settle() {
 	if r.scope != nil {
 		r.unlink()
 	}
-	r.scope, r.task, r.timed = nil, nil, false
+	r.scope, r.task = nil, nil
 	r.out.clear()
 	if seat == nil {
 		closed = r.leave()
