@@ -30,7 +30,8 @@ type Config struct {
 
 	// OnPanic, if not nil, is called for each panic in the function, on the goroutine on which it panicked and before the request's caller
 	// has the same error: so that also the panic of a request whose outcome nobody takes (of Submit, of a Future that is not asked, of a caller that
-	// has gone) is seen. Calls may overlap. It may use the pool, but not wait for its own request, nor, as the last worker left, for room in the queue. A panic in it is not recovered.
+	// has gone) is seen. Calls may overlap. It may use the pool, but not wait for its own request, nor, as the last worker left, for room in the queue. A panic in it is not recovered: it goes
+	// on to the caller, or ends the program.
 	OnPanic func(*PanicError)
 }
 

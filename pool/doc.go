@@ -22,7 +22,8 @@
 // Every request that a Pool accepts has exactly one outcome: what the function returned, the end of its caller's context, or an error
 // of this package that says no work began. No more than Size run at once; what runs inside of a request is part of it (a context
 // that is kept past its call may add to that for a while, see Pool.Do). A request whose context ends while it waits leaves the queue at once,
-// makes room for another and is not executed. A panic or a Goexit in the function is an error for the one who asked, and nobody else. Those
+// makes room for another and is not executed. A panic or a Goexit in the function is an error for the one who asked, and nobody else; only
+// when it runs on the goroutine of its caller, a Goexit ends that (see Pool.Do). Those
 // that wait for a place get it in the order of arrival within a priority class.
 //
 // A function may call its own pool with the context that it was given, whatever the Size: such a Do runs on the calling goroutine, in the place
@@ -49,8 +50,8 @@
 // # Cost
 //
 // Nothing runs while a pool is idle: workers are goroutines that end when there is nothing to do, and are started again when there is, as
-// many as the requests keep busy. While at least half of the places of a Pool with more than four are free, half of those are spread over lanes, one beside each
-// processor: a Do then neither queues nor shares a lock with others, and costs what a goroutine and its answer cost, or less if it needs
+// many as the requests keep busy. While at least half of the places of a Pool with more than four are free, half of those are spread over lanes, more than there are
+// processors: a Do then does not queue, seldom shares a lock with others, and costs what a goroutine and its answer cost, or less if it needs
 // no goroutine. When there is not so much room all go through one queue. In the steady state a Do with context.Background allocates nothing; one with another
 // context allocates one small object, the context that fn gets, which fn may keep and which therefore cannot be used again; a Submit with context.Background
 // allocates nothing, a Go its Future; both allocate another when fn asks a context that comes from Background for its end, and

@@ -22,7 +22,8 @@ var (
 	// [WithPriority]), when Config.RejectWhenFull is set. It is an ErrQueueFull too.
 	ErrEvicted = fmt.Errorf("%w: evicted by a request of a higher class", ErrQueueFull)
 
-	// ErrGoexit is returned for a request whose function called runtime.Goexit (in a test: t.FailNow).
+	// ErrGoexit is returned for a request whose function called runtime.Goexit (in a test: t.FailNow), unless that ran on the
+	// goroutine of its caller, which is at an end then: see [Pool.Do].
 	ErrGoexit = errors.New("pool: function called runtime.Goexit")
 
 	// ErrInput is returned, together with the *PanicError or ErrGoexit, when the input sequence of [Map] and the like
@@ -33,7 +34,7 @@ var (
 	ErrEmpty = errors.New("pool: empty input")
 )
 
-// PanicError is what the caller of a request gets whose function panicked on a goroutine of this package. The
+// PanicError is what the caller of a request gets whose function panicked, on whichever goroutine. The
 // component itself goes on.
 type PanicError struct {
 	Value any    // what was passed to panic

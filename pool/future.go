@@ -36,7 +36,7 @@ var closedChan = func() chan struct{} {
 // With a context that comes from a worker of the same pool, Wait does not wait for another worker: a request that is still queued is
 // executed on the calling goroutine, as if Do had been called in place of Go; Wait then returns when fn does, even if ctx ends before. So a worker may wait for
 // requests of its own pool whatever its size. If that happens in a goroutine which fn has left behind, and while it happens fn returns, the request runs on
-// beside the next one of that worker: for so long one more than Size runs.
+// beside the next one in that place: for so long one more than Size runs.
 func (f *Future[Resp]) Wait(ctx context.Context) (Resp, error) {
 	if f.over.Load() {
 		return f.resp, f.err

@@ -110,7 +110,7 @@ func (p *Pool[Req, Resp]) Close() error {
 	return nil
 }
 
-// checkIdle tells Shutdown and Close when nothing is left. While requests wait there are workers.
+// checkIdle tells Shutdown and Close when nothing is left. While requests wait there are workers, or requests in lanes.
 func (p *Pool[Req, Resp]) checkIdle() {
 	if p.idle != nil && p.workers == 0 && p.lent == 0 && p.inside == 0 {
 		close(p.idle)

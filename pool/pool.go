@@ -95,7 +95,7 @@ func New[Req, Resp any](fn Func[Req, Resp], cfg Config) (*Pool[Req, Resp], error
 //
 // Once fn has returned its context is like any other. But do not keep it for calls of the same pool: that of a request that came with
 // context.Background, and any while fn returns, may be taken for one of the request that has its place then. A call from inside that fn leaves behind, in
-// a goroutine, keeps the place: the outcome of the request comes, but its worker takes no other before that call has returned.
+// a goroutine, keeps the place: the outcome of the request comes, but no other gets the place before that call has returned.
 func (p *Pool[Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 	var none Resp
 	if ctx.Err() != nil {
