@@ -257,31 +257,6 @@ func TestForeignContextInside(t *testing.T) {
 	})
 }
 
-// A context that is kept is like any other once its call is over.
-func TestStaleContext(t *testing.T) {
-	for name, ctx := range map[string]context.Context{
-		"plain": context.Background(), "values": context.WithValue(context.Background(), key{}, 1),
-	} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, pool.Config{Size: 1}, func(t *testing.T, p *pool.Pool[int, int], m *model) {
-				var kept context.Context
-				m.before = func(ctx context.Context, _ int) (int, error) {
-					if kept == nil {
-						kept = context.WithoutCancel(ctx)
-					}
-					return 0, nil
-				}
-				_, err := p.Do(ctx, 1)
-				require.NoError(t, err)
-				_, err = p.Do(kept, 2)
-				require.NoError(t, err)
-				assert.Zero(t, p.Stats().Nested)
-				assert.Equal(t, 1, m.peak())
-			})
-		})
-	}
-}
-
 // The pools of a chain do not take each other for themselves.
 func TestOtherPool(t *testing.T) {
 	bubble(t, pool.Config{Size: 1}, func(t *testing.T, inner *pool.Pool[int, int], m *model) {
@@ -293,97 +268,6 @@ func TestOtherPool(t *testing.T) {
 		assert.Zero(t, inner.Stats().Nested)
 		assert.Equal(t, 1, m.peak())
 		require.NoError(t, outer.Close())
-	})
-}
-
-// Close waits for what a request has left behind inside.
-func TestCloseWaitsInside(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := recursive(t, pool.Config{Size: 1}, func(ctx context.Context, p *pool.Pool[int, int], req int) (int, error) {
-			if req == 0 {
-				time.Sleep(10 * ms)
-				return 0, nil
-			}
-			go func() { _, _ = p.Do(ctx, 0) }()
-			time.Sleep(ms)
-			return 0, nil
-		})
-		start := time.Now()
-		_, err := p.Do(context.Background(), 1)
-		require.NoError(t, err)
-		require.NoError(t, p.Close())
-		assert.Equal(t, 10*ms, time.Since(start))
-	})
-}
-
-// A call from inside that a request has left behind keeps the place: its outcome comes, but the next request waits.
-func TestLeftBehindInside(t *testing.T) {
-	for _, depth := range []string{"Do", "Do inside", "Wait inside"} {
-		for _, parent := range []context.Context{context.Background(), context.WithValue(context.Background(), key{}, 1)} {
-			synctest.Test(t, func(t *testing.T) {
-				p := jobs(t)
-				running := 0
-				behind := func(ctx context.Context) error {
-					go func() {
-						_, _ = p.Do(ctx, func(context.Context) error {
-							running++
-							time.Sleep(time.Hour)
-							running--
-							return nil
-						})
-					}()
-					time.Sleep(ms)
-					return nil
-				}
-				start := time.Now()
-				for i := range 3 {
-					_, err := p.Do(parent, func(ctx context.Context) error {
-						assert.Zero(t, running)
-						switch depth {
-						case "Do inside":
-							_, err := p.Do(ctx, behind)
-							return err
-						case "Wait inside":
-							_, err := p.Go(ctx, behind).Wait(ctx)
-							return err
-						default:
-							return behind(ctx)
-						}
-					})
-					require.NoError(t, err)
-					assert.Equal(t, time.Duration(i)*time.Hour+ms, time.Since(start))
-				}
-				require.NoError(t, p.Close())
-				assert.Equal(t, 3*time.Hour, time.Since(start))
-				checkBooks(t, p.Stats())
-			})
-		}
-	}
-}
-
-// A call from inside of one that has returned is part of the next one out that has not.
-func TestNextOneOut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := jobs(t)
-		_, err := p.Do(t.Context(), func(ctx context.Context) error {
-			late := make(chan error)
-			_, err := p.Do(ctx, func(ctx context.Context) error {
-				ctx = context.WithoutCancel(ctx)
-				go func() { _, _ = p.Do(ctx, func(context.Context) error { time.Sleep(10 * ms); return nil }) }()
-				synctest.Wait()
-				go func() {
-					_, err := p.Do(ctx, func(context.Context) error { return nil })
-					late <- err
-				}()
-				time.Sleep(ms)
-				return nil
-			})
-			require.NoError(t, err)
-			return <-late
-		})
-		require.NoError(t, err)
-		require.NoError(t, p.Close())
-		checkBooks(t, p.Stats())
 	})
 }
 

@@ -3,11 +3,9 @@ package pool_test
 import (
 	"context"
 	"runtime"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -130,52 +128,4 @@ func TestLanesRest(t *testing.T) {
 			}
 		}
 	})
-}
-
-// large is a request, or an answer.
-type large [1000]int
-
-// A pool keeps neither a request nor its answer when it is over, also if the caller has left.
-func TestLaneForgets(t *testing.T) {
-	leave, gate := func() {}, make(chan struct{})
-	close(gate)
-	p, err := pool.New(func(context.Context, *large) (*large, error) {
-		leave()
-		<-gate
-		return &large{}, nil
-	}, pool.Config{Size: 16})
-	require.NoError(t, err)
-	defer p.Close()
-	do := func(ctx context.Context) (req, resp weak.Pointer[large]) {
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			r := &large{}
-			req = weak.Make(r)
-			got, _ := p.Do(ctx, r)
-			resp = weak.Make(got)
-		})
-		wg.Wait()
-		return req, resp
-	}
-	forgotten := func(name string, req, resp weak.Pointer[large]) {
-		require.NotZero(t, p.Lanes())
-		runtime.GC()
-		runtime.GC()
-		assert.Nil(t, req.Value(), name)
-		assert.Nil(t, resp.Value(), name)
-	}
-	do(context.Background()) // opens the lanes
-	for name, ctx := range kinds(t) {
-		req, resp := do(ctx)
-		forgotten(name, req, resp)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	leave, gate = cancel, make(chan struct{})
-	req, resp := do(ctx)
-	require.EqualValues(t, 1, p.Stats().Abandoned)
-	close(gate)
-	for p.Stats().Busy > 0 {
-		runtime.Gosched()
-	}
-	forgotten("leaves", req, resp)
 }
