@@ -129,3 +129,18 @@ func TestLanesRest(t *testing.T) {
 		}
 	})
 }
+
+// No worker is started for a request whose place is one in which another runs that came by a lane.
+func TestLanePlacesCount(t *testing.T) {
+	inARow(t)
+	lanes(t, pool.Config{}, func(t *testing.T, p *pool.Pool[int, int], m *model) {
+		m.gate = make(chan struct{})
+		out := async(context.Background(), p.Do, 2)
+		require.NotZero(t, p.Lanes())
+		require.NoError(t, p.Resize(1))
+		require.NoError(t, p.Submit(context.Background(), 3))
+		require.Zero(t, p.Stats().Workers)
+		close(m.gate)
+		answered(t, out, 2)
+	})
+}
