@@ -103,6 +103,17 @@ func TestLaneGoexit(t *testing.T) {
 	})
 }
 
+// A panic(nil), which some programs still have, is no answer.
+func TestLanePanicNil(t *testing.T) {
+	t.Setenv("GODEBUG", "panicnil=1")
+	eachContext(t, pool.Config{}, func(t *testing.T, ctx context.Context, p *pool.Pool[int, int], m *model) {
+		m.before = func(context.Context, int) (int, error) { panic(nil) }
+		_, err := p.Do(ctx, 1)
+		require.ErrorIs(t, err, pool.ErrGoexit)
+		require.EqualValues(t, 1, p.Stats().Failed)
+	})
+}
+
 // The context of the function is over when the function is, and is no mark of a call any more.
 func TestLaneContextEnds(t *testing.T) {
 	eachContext(t, pool.Config{}, func(t *testing.T, ctx context.Context, p *pool.Pool[int, int], m *model) {
