@@ -107,7 +107,7 @@ func TestLaneGoexit(t *testing.T) {
 func TestLanePanicNil(t *testing.T) {
 	t.Setenv("GODEBUG", "panicnil=1")
 	eachContext(t, pool.Config{}, func(t *testing.T, ctx context.Context, p *pool.Pool[int, int], m *model) {
-		m.before = func(context.Context, int) (int, error) { panic(nil) }
+		m.before = func(context.Context, int) (int, error) { panic(nil) } //nolint:govet // that is what is tested
 		_, err := p.Do(ctx, 1)
 		require.ErrorIs(t, err, pool.ErrGoexit)
 		require.EqualValues(t, 1, p.Stats().Failed)
