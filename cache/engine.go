@@ -3,6 +3,7 @@ package cache
 import (
 	"iter"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -17,11 +18,36 @@ type engine[K comparable, Req, V any] struct {
 	store *otter.Cache[K, entry[Req, V]]
 	timed bool // entries can expire
 	start time.Time
+	books *bookkeeper
+}
+
+// bookkeeper is otter's executor: it decides who does the bookkeeping of the eviction when reads or writes have to be taken note of. So many times for each write it is
+// whoever finds it to be done: usually the writer, and next a hit that finds the notes of reads full. Then hardly a read goes unnoticed, which is worth a per cent of hits. It costs less than
+// a goroutine each time where all processors are busy, and more where an idle one could have taken it over. Beyond that, as long as there are only hits, a goroutine does it, and what is
+// read until it has caught up goes unnoticed: otherwise every hit would take several times as long.
+type bookkeeper struct {
+	_     [64]byte // alone on its cache line
+	turns atomic.Int32
+	_     [64]byte
+}
+
+const turnsPerWrite = 2
+
+// written must be called before a write.
+func (b *bookkeeper) written() { b.turns.Store(turnsPerWrite) }
+
+func (b *bookkeeper) execute(work func()) {
+	if b.turns.Load() > 0 && b.turns.Add(-1) >= 0 {
+		work()
+	} else {
+		go work()
+	}
 }
 
 // newEngine makes a store of that many entries or, if maxWeight is not 0, of entries that weigh so much together.
 func newEngine[K comparable, Req, V any](size int, maxWeight int64, timed bool) (engine[K, Req, V], error) {
-	options := &otter.Options[K, entry[Req, V]]{}
+	books := &bookkeeper{}
+	options := &otter.Options[K, entry[Req, V]]{Executor: books.execute}
 	if maxWeight > 0 {
 		options.MaximumWeight = uint64(maxWeight)
 		options.Weigher = func(_ K, it entry[Req, V]) uint32 { return it.cost.weight() }
@@ -29,7 +55,7 @@ func newEngine[K comparable, Req, V any](size int, maxWeight int64, timed bool) 
 		options.MaximumSize = size
 	}
 	store, err := otter.New(options)
-	return engine[K, Req, V]{store, timed, time.Now()}, err
+	return engine[K, Req, V]{store, timed, time.Now(), books}, err
 }
 
 // now is the time in nanoseconds since the engine was made. It is never 0.
@@ -50,9 +76,15 @@ func (e *engine[K, Req, V]) peek(key K) (it entry[Req, V], ok bool) {
 	return found.Value, ok
 }
 
-func (e *engine[K, Req, V]) set(key K, it entry[Req, V]) { e.store.Set(key, it) }
+func (e *engine[K, Req, V]) set(key K, it entry[Req, V]) {
+	e.books.written()
+	e.store.Set(key, it)
+}
 
-func (e *engine[K, Req, V]) remove(key K) { e.store.Invalidate(key) }
+func (e *engine[K, Req, V]) remove(key K) {
+	e.books.written()
+	e.store.Invalidate(key)
+}
 
 func (e *engine[K, Req, V]) all() iter.Seq2[K, entry[Req, V]] { return e.store.All() }
 

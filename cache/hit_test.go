@@ -160,3 +160,16 @@ func TestMissesAllocateLittle(t *testing.T) {
 		_, _ = c.Do(ctx, key)
 	}), 8.)
 }
+
+// Who writes makes the room for it, and starts no goroutine that would come to it later.
+func TestWritesEvict(t *testing.T) {
+	c, err := cache.New(double, cache.Config{Size: 100})
+	require.NoError(t, err)
+	defer c.Close()
+	most := 0
+	for key := range 5000 {
+		require.NoError(t, c.Set(key, key))
+		most = max(most, cache.Unsettled(c))
+	}
+	assert.LessOrEqual(t, most, 101)
+}
