@@ -29,16 +29,12 @@ const (
 
 // bulkCall is a call of the bulk loader that runs.
 type bulkCall struct {
-	ctx    context.Context
-	mark   loading
-	cancel context.CancelCauseFunc
-	live   atomic.Int64 // flights in it that are not dropped, and one more while it is put together
+	loading loading      // its context
+	live    atomic.Int64 // flights in it that are not dropped, and one more while it is put together
 }
 
 func (c *core[K, Req, V]) newBulkCall() *bulkCall {
-	b := &bulkCall{mark: loading{values: context.Background(), cache: c}}
-	b.ctx, b.cancel = context.WithCancelCause(&b.mark)
-	return b
+	return &bulkCall{loading: loading{values: context.Background(), cache: c}}
 }
 
 // add has the flights loaded, all in one call if Config.MaxBulk allows it.
@@ -77,7 +73,7 @@ func (g *gatherer[K, Req, V]) drop(f *flight[K, Req, V], cause error) {
 // leave cancels the call if that was the last.
 func (b *bulkCall) leave(cause error) {
 	if b.live.Add(-1) == 0 {
-		b.cancel(cause)
+		b.loading.end(cause)
 	}
 }
 
@@ -157,7 +153,7 @@ func (g *gatherer[K, Req, V]) call(flights []*flight[K, Req, V]) {
 	outs := make([]outcome[Req, V], 0, len(flights))
 	event := LoadEvent{Key: flights[0].key, Keys: len(flights), Refresh: flights[0].refresh}
 	call := flights[0].call
-	ctx := call.ctx
+	var ctx context.Context = &call.loading
 	returned := false
 	defer func() {
 		if !returned {
@@ -172,8 +168,8 @@ func (g *gatherer[K, Req, V]) call(flights []*flight[K, Req, V]) {
 				outs = append(outs, failed)
 			}
 		}
-		call.cancel(nil)
-		call.mark.over.Store(true)
+		call.loading.end(nil)
+		call.loading.over.Store(true)
 		c.counters.calls.Add(1)
 		c.counters.loadTime.Add(int64(took))
 		for i, f := range flights {

@@ -231,7 +231,7 @@ func (c *core[K, Req, V]) enter(
 	s := c.shard(key)
 	s.mu.Lock()
 	if f := s.flights[key]; f != nil && !f.ns.dead.Load() {
-		if within.waitsFor(f, c.bulk != nil) {
+		if within.waitsFor(&f.loading, c.bulk != nil) {
 			s.mu.Unlock()
 			return nil, false, ErrReentrant
 		}
@@ -252,7 +252,8 @@ func (c *core[K, Req, V]) enter(
 	}
 	f = c.newFlight(ctx, key, req, ns, within)
 	if rescue {
-		f.old, f.hasOld = *seen, true
+		old := *seen
+		f.old = &old
 	}
 	if !c.life.begin(f) {
 		s.mu.Unlock()

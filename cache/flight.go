@@ -6,7 +6,6 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // flight is one load of one key, and those who wait for it.
@@ -23,14 +22,10 @@ type flight[K comparable, Req, V any] struct {
 	ns    *namespace[Req]
 	shard *shard[K, Req, V]
 
-	// The context of the load and what ends it; nil with a bulk loader. mark is what is in it.
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	mark   loading
+	loading loading // the context of the load, but with a bulk loader
 
 	refresh bool
-	old     entry[Req, V] // what is served if the load fails
-	hasOld  bool
+	old     *entry[Req, V] // what is served if the load fails; nil if there is nothing
 
 	done chan struct{} // closed when value and err are there
 
@@ -48,36 +43,14 @@ type flight[K comparable, Req, V any] struct {
 	call   *bulkCall   // written before state becomes taken
 }
 
-// loading marks the context of a load, so that what its function asks of the cache is recognised. It is for one flight or, with
-// a bulk loader, for a whole call. It is a context itself, with the values of another and not its end: a part of the flight, where the context package
-// would take an object for the values, one for the mark and one for its key.
-type loading struct {
-	values context.Context
-	cache  any // the core, by which each cache recognises its own
-	of     any // the flight
-	within *loading
-	over   atomic.Bool // its context may still be in use
-}
-
-func (*loading) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (*loading) Done() <-chan struct{}       { return nil }
-func (*loading) Err() error                  { return nil }
-
-func (l *loading) Value(key any) any {
-	if key == l.cache {
-		return l
-	}
-	return l.values.Value(key)
-}
-
-// waitsFor reports whether a call from inside the load l must not wait for f: because f is l, or waits for it, or because the call of the
+// waitsFor reports whether a call from inside the load l must not wait for the load of: because it is l, or waits for it, or because the call of the
 // bulk loader that it comes from may hold the last slot.
-func (l *loading) waitsFor(f any, bulk bool) bool {
+func (l *loading) waitsFor(of *loading, bulk bool) bool {
 	if bulk {
 		return l != nil
 	}
 	for ; l != nil; l = l.within {
-		if l.of == f {
+		if l == of {
 			return true
 		}
 	}
@@ -103,8 +76,7 @@ var (
 func (c *core[K, Req, V]) newFlight(ctx context.Context, key K, req Req, ns *namespace[Req], within *loading) *flight[K, Req, V] {
 	f := &flight[K, Req, V]{key: key, req: req, ns: ns, shard: c.shard(key), waiters: 1, done: make(chan struct{})}
 	if c.bulk == nil {
-		f.mark.values, f.mark.cache, f.mark.of, f.mark.within = ctx, c, f, within
-		f.ctx, f.cancel = context.WithCancelCause(&f.mark)
+		f.loading.values, f.loading.cache, f.loading.within = ctx, c, within
 	}
 	return f
 }
@@ -114,7 +86,7 @@ func (c *core[K, Req, V]) cancel(f *flight[K, Req, V], cause error) {
 	if c.bulk != nil {
 		c.bulk.drop(f, cause)
 	} else {
-		f.cancel(cause)
+		f.loading.end(cause)
 	}
 }
 

@@ -51,9 +51,9 @@ func (c *core[K, Req, V]) run(f *flight[K, Req, V]) {
 		}
 		c.finish(f, &out, c.since(began))
 	}()
-	if f.ctx.Err() != nil { // nobody needs it any more
+	if f.loading.hasEnded() { // nobody needs it any more
 		returned = true
-		c.drop(f, context.Cause(f.ctx))
+		c.drop(f, context.Cause(&f.loading))
 		return
 	}
 	value, err := c.call(f)
@@ -67,9 +67,9 @@ func (c *core[K, Req, V]) run(f *flight[K, Req, V]) {
 func (c *core[K, Req, V]) call(f *flight[K, Req, V]) (V, error) {
 	timeout := c.timeout(f.refresh)
 	if timeout == 0 {
-		return c.load(f.ctx, f.req)
+		return c.load(&f.loading, f.req)
 	}
-	ctx, stop := context.WithTimeout(f.ctx, timeout)
+	ctx, stop := context.WithTimeout(&f.loading, timeout)
 	defer stop()
 	return c.load(ctx, f.req)
 }
@@ -80,8 +80,8 @@ func (c *core[K, Req, V]) since(began int64) time.Duration {
 
 // finish ends a load of which the outcome is known.
 func (c *core[K, Req, V]) finish(f *flight[K, Req, V], out *outcome[Req, V], took time.Duration) {
-	f.cancel(nil)
-	f.mark.over.Store(true)
+	f.loading.end(nil)
+	f.loading.over.Store(true)
 	c.counters.calls.Add(1)
 	c.counters.loadTime.Add(int64(took))
 	c.settle(f, out)
@@ -149,7 +149,7 @@ func (c *core[K, Req, V]) settle(f *flight[K, Req, V], out *outcome[Req, V]) {
 		case !failed:
 			c.engine.remove(f.key) // of two values only the newer may be served
 			c.counters.unstored.Add(1)
-		case f.hasOld:
+		case f.old != nil:
 			now := c.engine.now()
 			if now < later(f.old.fresh, c.window) {
 				c.postpone(f, now)
@@ -167,7 +167,7 @@ func (c *core[K, Req, V]) settle(f *flight[K, Req, V], out *outcome[Req, V]) {
 // rescue reports whether those who wait for a flight that fails are given the old value, and counts them. The flight must be
 // in the table, its namespace alive, and the shard locked.
 func (c *core[K, Req, V]) rescue(f *flight[K, Req, V], now int64) bool {
-	if !f.hasOld || now >= later(f.old.fresh, c.sie) {
+	if f.old == nil || now >= later(f.old.fresh, c.sie) {
 		return false
 	}
 	c.counters.rescued.Add(uint64(f.waiters))
@@ -178,7 +178,7 @@ func (c *core[K, Req, V]) rescue(f *flight[K, Req, V], now int64) bool {
 // locked.
 func (c *core[K, Req, V]) postpone(f *flight[K, Req, V], now int64) {
 	e, ok := c.engine.peek(f.key)
-	if !ok || !e.same(&f.old) {
+	if !ok || !e.same(f.old) {
 		return
 	}
 	about := e.about.ns.about()
@@ -205,7 +205,8 @@ func (c *core[K, Req, V]) refresh(ctx context.Context, key K, req Req, e *entry[
 	}
 	f := c.newFlight(ctx, key, req, e.about.ns, within)
 	f.refresh, f.waiters = true, 0
-	f.old, f.hasOld = *e, true
+	old := *e
+	f.old = &old
 	if !c.life.begin(f) {
 		s.mu.Unlock()
 		c.counters.refreshing.Add(-1)

@@ -1,0 +1,88 @@
+package cache_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/scalable-ai/patterns/cache"
+)
+
+// looking has a Do with ctx load with a function that looks at its context, and waits until that has returned.
+func looking(ctx context.Context, t *testing.T, look func(c *intCache, ctx context.Context)) {
+	t.Helper()
+	var c *intCache
+	over := make(chan struct{})
+	c, err := cache.New(func(ctx context.Context, key int) (int, error) {
+		defer close(over)
+		look(c, ctx)
+		return key, nil
+	}, cache.Config{FinishLoads: true})
+	require.NoError(t, err)
+	_, _ = c.Do(ctx, 1)
+	<-over
+	finish(t, c)
+}
+
+// What has ended of a caller is not what has ended of the load, though the load has the caller's values: whatever is asked of the context first.
+func TestEndOfTheCallerIsNotThatOfTheLoad(t *testing.T) {
+	for name, ask := range map[string]func(ctx context.Context) error{
+		"Cause": context.Cause,
+		"Err":   context.Context.Err,
+		"child": func(ctx context.Context) error {
+			child, stop := context.WithCancel(ctx)
+			defer stop()
+			return child.Err()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				looking(ctx, t, func(_ *intCache, ctx context.Context) {
+					cancel(errGaveUp)
+					synctest.Wait()
+					assert.NoError(t, ask(ctx))
+				})
+			})
+		})
+	}
+}
+
+// A context that nobody has looked at until its load was cancelled, or over, has ended all the same.
+func TestContextThatIsLookedAtLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looking(t.Context(), t, func(c *intCache, ctx context.Context) {
+			assert.NoError(t, c.Set(1, 5))
+			assert.ErrorIs(t, ctx.Err(), context.Canceled)
+			assert.EqualError(t, context.Cause(ctx), "cache: the value was set while it was being loaded")
+		})
+		var kept context.Context
+		looking(t.Context(), t, func(_ *intCache, ctx context.Context) { kept = ctx })
+		<-kept.Done()
+		assert.ErrorIs(t, kept.Err(), context.Canceled)
+		assert.Equal(t, "cache.loading", fmt.Sprint(kept))
+	})
+}
+
+// What is made of the context ends with it and with its cause, also if there are values in between.
+func TestChildrenOfTheContextOfALoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looking(t.Context(), t, func(c *intCache, ctx context.Context) {
+			child, cancel := context.WithTimeout(context.WithValue(ctx, ctxKey{}, "span"), time.Hour)
+			defer cancel()
+			called := make(chan struct{})
+			context.AfterFunc(ctx, func() { close(called) })
+			assert.NoError(t, child.Err())
+			assert.NoError(t, c.Set(1, 5))
+			assert.ErrorIs(t, child.Err(), context.Canceled, "at once, and by no goroutine in between")
+			<-called
+			assert.Equal(t, "span", child.Value(ctxKey{}))
+			assert.Equal(t, context.Cause(ctx), context.Cause(child))
+		})
+	})
+}
