@@ -140,19 +140,24 @@ func newOtter(b *testing.B, keys int, ttl time.Duration) *otter.Cache[int, int] 
 
 // BenchmarkMiss compares a load with otter's own: a goroutine of its own is what it costs that a load outlives its first caller.
 func BenchmarkMiss(b *testing.B) {
-	b.Run("cache", func(b *testing.B) {
-		c, err := cache.New(double, cache.Config{Size: 1000})
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer c.Close()
-		b.ReportAllocs()
-		for key := 0; b.Loop(); key++ {
-			if _, err := c.Do(context.Background(), key); err != nil {
+	for _, bench := range []struct {
+		name   string
+		inline bool
+	}{{"cache", false}, {"cache-inline", true}} {
+		b.Run(bench.name, func(b *testing.B) {
+			c, err := cache.New(double, cache.Config{Size: 1000, LoadInline: bench.inline})
+			if err != nil {
 				b.Fatal(err)
 			}
-		}
-	})
+			defer c.Close()
+			b.ReportAllocs()
+			for key := 0; b.Loop(); key++ {
+				if _, err := c.Do(context.Background(), key); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 	b.Run("otter", func(b *testing.B) {
 		store := otter.Must(&otter.Options[int, int]{MaximumSize: 1000})
 		loader := otter.LoaderFunc[int, int](double)

@@ -79,6 +79,12 @@ type Config struct {
 	// Default: its context is cancelled.
 	FinishLoads bool
 
+	// LoadInline lets a caller of Do whose context can never end (its Done is nil, as that of context.Background) run the load that it begins on its own
+	// goroutine, which saves about half of what a miss costs. Others join that load and leave it as ever, and its context ends as ever. What differs is
+	// for that caller alone: it returns when the load function and OnLoad have returned, also if Set or Close have given its answer
+	// before, which it then gets; and if the load function calls runtime.Goexit, that ends it. Not for bulk loaders. Default: a goroutine for each load.
+	LoadInline bool
+
 	// MaxBulk is the largest number of keys in a call of the bulk loader. NewBulk and NewKeyedBulk only. Default: no bound.
 	MaxBulk int
 
@@ -136,6 +142,8 @@ func (c Config) withDefaults(o options, bulk bool) (Config, error) {
 		return c, fmt.Errorf("cache: Config.MaxRefreshes and RefreshTimeout need RefreshAhead or StaleWhileRevalidate")
 	case !refreshes && c.StaleIfError == 0 && c.RetryAfter > 0:
 		return c, fmt.Errorf("cache: Config.RetryAfter needs RefreshAhead, StaleWhileRevalidate or StaleIfError")
+	case bulk && c.LoadInline:
+		return c, fmt.Errorf("cache: Config.LoadInline is not for a bulk loader")
 	case !bulk && (c.MaxBulk > 0 || c.BulkConcurrency > 0):
 		return c, fmt.Errorf("cache: Config.MaxBulk and BulkConcurrency need a bulk loader")
 	}

@@ -71,6 +71,8 @@ func TestBadConfig(t *testing.T) {
 		assert.ErrorContains(t, err, "cache: ")
 		assert.Nil(t, got)
 	}
+	_, err := cache.NewBulk(newModel(0).loadAll, cache.Config{LoadInline: true})
+	require.EqualError(t, err, "cache: Config.LoadInline is not for a bulk loader")
 	c, err := cache.New(double, cache.Config{RefreshAhead: time.Hour, StaleIfError: time.Hour}, ttl)
 	require.NoError(t, err)
 	require.NoError(t, c.Close())

@@ -122,7 +122,7 @@ func (c *core[K, Req, V]) do(ctx context.Context, key K, req Req) (V, error) {
 
 // doSlowly is the rest of do. It is kept apart because what it needs room for would cost hits too.
 func (c *core[K, Req, V]) doSlowly(ctx context.Context, key K, req Req, e entry[Req, V], now int64, found bool) (V, error) {
-	f, value, err := c.answer(ctx, key, req, c.start, e, now, found)
+	f, value, err := c.answer(ctx, key, req, nil, e, now, found)
 	if f == nil {
 		return value, err
 	}
@@ -153,7 +153,8 @@ func (c *core[K, Req, V]) get(key K, req Req) (value V, ok bool) {
 }
 
 // answer returns the answer to a request whose key was found (if found) to have the entry e at the time now. If there is no answer yet it returns
-// the flight that will bring one, which the caller must wait for or leave. A flight that it began is passed to begin, which has it run.
+// the flight that will bring one, which the caller must wait for or leave. A flight that it began is passed to begin, which has it run; if
+// begin is nil it is run here.
 func (c *core[K, Req, V]) answer(
 	ctx context.Context, key K, req Req, begin func(*flight[K, Req, V]), e entry[Req, V], now int64, found bool,
 ) (f *flight[K, Req, V], value V, err error) {
@@ -227,7 +228,7 @@ func (c *core[K, Req, V]) enter(
 	ctx context.Context, key K, req Req, seen *entry[Req, V], found, rescue bool, begin func(*flight[K, Req, V]),
 ) (f *flight[K, Req, V], again bool, err error) {
 	ns := c.namespaces.find(key)
-	within := c.loadOf(ctx)
+	within, inline := c.loadOf(ctx), c.runsInline(ctx, begin)
 	s := c.shard(key)
 	s.mu.Lock()
 	if f := s.flights[key]; f != nil && !f.ns.dead.Load() {
@@ -236,6 +237,9 @@ func (c *core[K, Req, V]) enter(
 			return nil, false, ErrReentrant
 		}
 		f.waiters++
+		if f.done == nil {
+			f.done = make(chan struct{})
+		}
 		f.wanted.Store(true)
 		s.mu.Unlock()
 		c.counters.coalesced.Add(1)
@@ -250,7 +254,7 @@ func (c *core[K, Req, V]) enter(
 		s.mu.Unlock()
 		return nil, false, ErrReentrant
 	}
-	f = c.newFlight(ctx, key, req, ns, within)
+	f = c.newFlight(ctx, key, req, ns, within, inline)
 	if rescue {
 		old := *seen
 		f.old = &old
@@ -262,7 +266,7 @@ func (c *core[K, Req, V]) enter(
 	s.flights[key] = f
 	s.mu.Unlock()
 	c.counters.misses.Add(1)
-	begin(f)
+	c.launch(f, begin)
 	return f, false, nil
 }
 
@@ -275,12 +279,12 @@ func (c *core[K, Req, V]) bypass(ctx context.Context, key K, req Req, begin func
 	if c.bulk != nil && within != nil {
 		return nil, ErrReentrant
 	}
-	f := c.newFlight(ctx, key, req, c.namespaces.find(key), within)
+	f := c.newFlight(ctx, key, req, c.namespaces.find(key), within, c.runsInline(ctx, begin))
 	if !c.life.begin(f) {
 		return nil, ErrClosed
 	}
 	c.counters.collisions.Add(1)
-	begin(f)
+	c.launch(f, begin)
 	return f, nil
 }
 

@@ -51,7 +51,7 @@
 // # Cost
 //
 // A hit is one look-up in the store below, and a check or two: it allocates nothing and takes no lock. go test -bench Hit shows it beside the bare
-// store's. A miss costs a goroutine and some small objects. No goroutine runs while nothing is loaded or swept; what has expired or is invalid is
+// store's. A miss costs a goroutine, which Config.LoadInline saves where it can, and some small objects. No goroutine runs while nothing is loaded or swept; what has expired or is invalid is
 // swept by one that a write or an Invalidate starts.
 //
 // The context of a load has the values of the caller's that began it. A load that asks its own cache for what waits for itself gets

@@ -25,9 +25,10 @@ type flight[K comparable, Req, V any] struct {
 	loading loading // the context of the load, but with a bulk loader
 
 	refresh bool
+	inline  bool           // the caller that began it runs the load, see Config.LoadInline
 	old     *entry[Req, V] // what is served if the load fails; nil if there is nothing
 
-	done chan struct{} // closed when value and err are there
+	done chan struct{} // closed when value and err are there; nil if inline and nobody has joined
 
 	previous, next *flight[K, Req, V] // see lifecycle
 
@@ -72,9 +73,14 @@ var (
 	errSuperseded = errors.New("cache: the value was set while it was being loaded")
 )
 
-// newFlight makes a flight with one waiter. The load's context has the values of the caller's that begins it, but not its end.
-func (c *core[K, Req, V]) newFlight(ctx context.Context, key K, req Req, ns *namespace[Req], within *loading) *flight[K, Req, V] {
-	f := &flight[K, Req, V]{key: key, req: req, ns: ns, shard: c.shard(key), waiters: 1, done: make(chan struct{})}
+// newFlight makes a flight with one waiter, which runs it if inline. The load's context has the values of the caller's that begins it, but not its end.
+func (c *core[K, Req, V]) newFlight(
+	ctx context.Context, key K, req Req, ns *namespace[Req], within *loading, inline bool,
+) *flight[K, Req, V] {
+	f := &flight[K, Req, V]{key: key, req: req, ns: ns, shard: c.shard(key), waiters: 1, inline: inline}
+	if !inline {
+		f.done = make(chan struct{})
+	}
 	if c.bulk == nil {
 		f.loading.values, f.loading.cache, f.loading.within = ctx, c, within
 	}
@@ -94,7 +100,9 @@ func (c *core[K, Req, V]) cancel(f *flight[K, Req, V], cause error) {
 func (f *flight[K, Req, V]) resolve(value V, err error) {
 	if !f.resolved {
 		f.resolved, f.value, f.err = true, value, err
-		close(f.done)
+		if f.done != nil {
+			close(f.done)
+		}
 	}
 }
 
@@ -114,6 +122,9 @@ func (c *core[K, Req, V]) shard(key K) *shard[K, Req, V] {
 
 // wait returns the answer of a flight, or gives up when ctx ends first.
 func (c *core[K, Req, V]) wait(ctx context.Context, f *flight[K, Req, V]) (V, error) {
+	if f.done == nil { // this caller has run it, and nobody has joined
+		return f.value, f.err
+	}
 	select {
 	case <-f.done:
 	case <-ctx.Done():

@@ -90,9 +90,13 @@ func playFuzz(t *testing.T, program []byte) {
 		cache.WithNamespace(namespaceOf),
 	}
 	var err error
-	if m.next(2) == 0 {
+	switch m.next(3) {
+	case 0:
 		m.c, err = cache.New(m.load, m.cfg, opts...)
-	} else {
+	case 1:
+		m.cfg.LoadInline = true
+		m.c, err = cache.New(m.load, m.cfg, opts...)
+	default:
 		m.c, err = cache.NewBulk(func(ctx context.Context, keys []int) ([]int, error) {
 			time.Sleep(10 * ms)
 			values := make([]int, len(keys))

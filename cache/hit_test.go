@@ -145,20 +145,40 @@ func TestScanResistance(t *testing.T) {
 	assert.Greater(t, hot, 9_000)
 }
 
-// A miss costs the flight, its channel, its goroutine and, in the store, a node and a task.
+// A miss costs the flight and, in the store, a node and a task; if it is loaded on a goroutine of its own, that and a channel; and two objects if the load function
+// looks at its context.
 func TestMissesAllocateLittle(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	c, err := cache.New(double, cache.Config{Size: 100})
-	require.NoError(t, err)
-	defer c.Close()
-	ctx := context.Background()
-	key := 0
-	assert.LessOrEqual(t, testing.AllocsPerRun(5000, func() {
-		key++
-		_, _ = c.Do(ctx, key)
-	}), 5.)
+	looks := func(ctx context.Context, key int) (int, error) { return key, ctx.Err() }
+	ending, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for _, test := range []struct {
+		name   string
+		load   cache.Func[int, int]
+		inline bool
+		ctx    context.Context
+		most   float64
+	}{
+		{"goroutine", double, false, context.Background(), 5},
+		{"goroutine, looks at its context", looks, false, context.Background(), 7},
+		{"caller that may leave", double, false, ending, 5},
+		{"inline", double, true, context.Background(), 3},
+		{"inline, looks at its context", looks, true, context.Background(), 5},
+		{"inline, caller that may leave", double, true, ending, 5},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, err := cache.New(test.load, cache.Config{Size: 100, LoadInline: test.inline})
+			require.NoError(t, err)
+			defer c.Close()
+			key := 0
+			assert.LessOrEqual(t, testing.AllocsPerRun(5000, func() {
+				key++
+				_, _ = c.Do(test.ctx, key)
+			}), test.most)
+		})
+	}
 }
 
 // Who writes makes the room for it, and starts no goroutine that would come to it later.

@@ -128,7 +128,8 @@ func TestLinearizable(t *testing.T) {
 		return value, ctx.Err()
 	}
 	for name, build := range map[string]func() (*intCache, error){
-		"load": func() (*intCache, error) { return cache.New(load, cache.Config{}) },
+		"load":   func() (*intCache, error) { return cache.New(load, cache.Config{}) },
+		"inline": func() (*intCache, error) { return cache.New(load, cache.Config{LoadInline: true}) },
 		"bulk": func() (*intCache, error) {
 			return cache.NewBulk(func(ctx context.Context, keys []int) ([]int, error) {
 				values := slices.Clone(keys)
@@ -176,8 +177,11 @@ func race(c *intCache, refreshes bool) []event {
 				case n < 5:
 					e.op = "do"
 					ctx, cancel := context.WithCancel(context.Background())
-					if n == 0 {
+					switch n {
+					case 0:
 						go cancel() // somewhere on the way
+					case 1, 2:
+						ctx = context.Background()
 					}
 					value, err := c.Do(ctx, 0)
 					cancel()

@@ -27,18 +27,41 @@ func (c *core[K, Req, V]) judgeLoad(f *flight[K, Req, V], value V, err error, to
 	return out
 }
 
-// start runs the load of a flight.
+// runsInline reports whether a caller is to run the load that it begins. One whose context may end must be able to return before the load does. It asks the
+// context, which may be anybody's, so no lock may be held.
+func (c *core[K, Req, V]) runsInline(ctx context.Context, begin func(*flight[K, Req, V])) bool {
+	return c.cfg.LoadInline && begin == nil && ctx.Done() == nil
+}
+
+// launch has a flight run.
+func (c *core[K, Req, V]) launch(f *flight[K, Req, V], begin func(*flight[K, Req, V])) {
+	switch {
+	case begin != nil:
+		begin(f)
+	case f.inline:
+		c.run(f)
+	default:
+		c.start(f)
+	}
+}
+
+// start runs the load of a flight on a goroutine of its own.
 func (c *core[K, Req, V]) start(f *flight[K, Req, V]) {
 	if c.bulk != nil {
 		c.bulk.add(f)
 		return
 	}
-	go c.run(f)
+	go c.runAlone(f)
 }
 
-// run is the goroutine of a load.
-func (c *core[K, Req, V]) run(f *flight[K, Req, V]) {
+// runAlone is the goroutine of a load. Its stack is grown while there is little on it to move.
+func (c *core[K, Req, V]) runAlone(f *flight[K, Req, V]) {
 	growStack(0)
+	c.run(f)
+}
+
+// run runs the load of a flight.
+func (c *core[K, Req, V]) run(f *flight[K, Req, V]) {
 	began := c.engine.now()
 	returned := false
 	defer func() {
@@ -203,7 +226,7 @@ func (c *core[K, Req, V]) refresh(ctx context.Context, key K, req Req, e *entry[
 		c.counters.refreshing.Add(-1)
 		return
 	}
-	f := c.newFlight(ctx, key, req, e.about.ns, within)
+	f := c.newFlight(ctx, key, req, e.about.ns, within, false)
 	f.refresh, f.waiters = true, 0
 	old := *e
 	f.old = &old

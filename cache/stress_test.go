@@ -71,6 +71,11 @@ func TestStress(t *testing.T) {
 	}
 	for name, build := range map[string]func() (*intCache, error){
 		"load": func() (*intCache, error) { return cache.New(load, cfg, opts...) },
+		"inline": func() (*intCache, error) {
+			cfg := cfg
+			cfg.LoadInline = true
+			return cache.New(load, cfg, opts...)
+		},
 		"bulk": func() (*intCache, error) {
 			cfg := cfg
 			cfg.MaxBulk, cfg.BulkConcurrency = 7, 2
@@ -103,8 +108,15 @@ func TestStress(t *testing.T) {
 						key := rand.IntN(keys)
 						ctx, cancel := context.WithCancel(context.Background())
 						switch n := rand.IntN(20); {
+						case n < 4:
+							var own sync.WaitGroup // a load may end the goroutine that runs it
+							own.Go(func() {
+								value, err := c.Do(context.Background(), key)
+								check(key, value, err)
+							})
+							own.Wait()
 						case n < 12:
-							if n == 0 {
+							if n == 4 {
 								go cancel()
 							}
 							value, err := c.Do(ctx, key)
