@@ -7,7 +7,11 @@
 // key; golang-lru and ristretto do not load, so the loading benchmarks have only those that do. In ReadThrough nobody loads: the
 // caller looks a key up and sets it, and two callers would do so at once; ours pays there for otter's write and for a lock that orders writes and loads. In
 // LoadingReadThrough otter and theine run the load on the goroutine of the caller that misses, with that caller's context, so that its end is the end of the load
-// for all who wait; ours runs it on a goroutine of its own, with a context that ends with the last of them, and a caller whose time is over returns at once.
+// for all who wait, and that caller returns no sooner than the load. Ours runs it on a goroutine of its own, with a context that ends with the last of them; a caller whose time is over returns at
+// once, and so do all when the value is set meanwhile or the cache is closed. patterns-inline is ours with LoadInline, by which a caller whose context can never end runs its load itself and
+// does without the last. That is so in LoadingReadThrough, and not in LoadingReadThroughCancellable, where the context is one that can be cancelled, as that of an HTTP request is: there
+// every load of ours has its goroutine. To otter and theine the two are the same work. Ours does the bookkeeping of otter's eviction on the goroutine that writes, which
+// otter by default starts another for: where a processor is idle that other takes some of the time, and ours does not.
 package cache_test
 
 import (
@@ -86,19 +90,28 @@ var contenders = []struct {
 	}},
 }
 
-// loaders make the caches that load what is missing.
-var loaders = []struct {
+// loader is a cache that loads what is missing.
+type loader struct {
 	name string
 	make func(size int) (load func(ctx context.Context, key int) (int, error), closeIt func())
-}{
+}
+
+// inline is ours where it runs loads on the goroutine of the caller. Hits, and callers whose context can end, are served as without.
+var inline = loader{"patterns-inline", func(size int) (func(context.Context, int) (int, error), func()) {
+	c := must(cache.New(double, cache.Config{Size: size, LoadInline: true}))
+	return c.Do, func() { _ = c.Close() }
+}}
+
+// loaders make the caches that load what is missing.
+var loaders = []loader{
 	{"patterns", func(size int) (func(context.Context, int) (int, error), func()) {
 		c := must(cache.New(double, cache.Config{Size: size}))
 		return c.Do, func() { _ = c.Close() }
 	}},
 	{"otter", func(size int) (func(context.Context, int) (int, error), func()) {
 		c := must(otter.New(&otter.Options[int, int]{MaximumSize: size}))
-		loader := otter.LoaderFunc[int, int](double)
-		return func(ctx context.Context, key int) (int, error) { return c.Get(ctx, key, loader) }, func() { c.StopAllGoroutines() }
+		load := otter.LoaderFunc[int, int](double)
+		return func(ctx context.Context, key int) (int, error) { return c.Get(ctx, key, load) }, func() { c.StopAllGoroutines() }
 	}},
 	{"theine", func(size int) (func(context.Context, int) (int, error), func()) {
 		c := must(theine.NewBuilder[int, int](int64(size)).BuildWithLoader(func(ctx context.Context, key int) (theine.Loaded[int], error) {
@@ -175,8 +188,20 @@ func BenchmarkLoadingHit(b *testing.B) {
 
 // BenchmarkLoadingReadThrough is BenchmarkReadThrough with caches that load what is missing.
 func BenchmarkLoadingReadThrough(b *testing.B) {
+	loadingReadThrough(b, context.Background(), append([]loader{inline}, loaders...))
+}
+
+// BenchmarkLoadingReadThroughCancellable is BenchmarkLoadingReadThrough with a context that can be cancelled.
+func BenchmarkLoadingReadThroughCancellable(b *testing.B) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	loadingReadThrough(b, ctx, loaders)
+}
+
+func loadingReadThrough(b *testing.B, ctx context.Context, makers []loader) {
+	b.Helper()
 	keys := zipf(entries*20, 2)
-	for _, maker := range loaders {
+	for _, maker := range makers {
 		b.Run(maker.name, func(b *testing.B) {
 			b.ReportAllocs()
 			n := 0
