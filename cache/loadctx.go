@@ -39,16 +39,16 @@ func (l *loading) need() context.Context {
 	return l.inner
 }
 
-// end ends the context. No lock may be held.
+// end ends the context. When it returns that has ended, and what was made of it, even if another began to end it. No lock may be held.
 func (l *loading) end(cause error) {
 	l.mu.Lock()
-	first, stop := !l.ended, l.stop
-	if first {
+	if !l.ended {
 		l.ended, l.cause = true, cause
 	}
+	stop, cause := l.stop, l.cause
 	l.mu.Unlock()
-	if first && stop != nil {
-		stop(cause)
+	if stop != nil {
+		stop(cause) // which waits for one who is at it
 	}
 }
 

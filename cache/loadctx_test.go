@@ -3,6 +3,7 @@ package cache_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,4 +86,38 @@ func TestChildrenOfTheContextOfALoad(t *testing.T) {
 			assert.Equal(t, context.Cause(ctx), context.Cause(child))
 		})
 	})
+}
+
+// When a load is over, all that was made of its context has ended, even if a Set is just ending it.
+func TestLoadIsOverWhenItsContextIs(t *testing.T) {
+	for range 5 {
+		children := make([]context.Context, 20_000) // it takes a while to end so many
+		stops := make([]context.CancelFunc, len(children))
+		c, err := cache.New(func(ctx context.Context, key int) (int, error) {
+			for i := range children {
+				children[i], stops[i] = context.WithCancel(ctx)
+			}
+			ctx.Value(ctxKey{}).(chan struct{}) <- struct{}{}
+			<-ctx.Done()
+			return key, nil
+		}, cache.Config{})
+		require.NoError(t, err)
+		begun := make(chan struct{})
+		var others sync.WaitGroup
+		others.Go(func() { _, _ = c.Do(context.WithValue(context.Background(), ctxKey{}, begun), 1) })
+		<-begun
+		others.Go(func() { assert.NoError(t, c.Set(1, 5)) })
+		require.NoError(t, c.Shutdown(t.Context()))
+		alive := 0
+		for _, child := range children {
+			if child.Err() == nil {
+				alive++
+			}
+		}
+		assert.Zero(t, alive)
+		others.Wait()
+		for _, stop := range stops {
+			stop()
+		}
+	}
 }
