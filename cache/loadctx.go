@@ -18,6 +18,7 @@ type loading struct {
 	within *loading
 	over   atomic.Bool // the load is over, though its context may still be in use
 
+	made  atomic.Bool // inner is there and does not change: a look takes no lock then, many may look all the time
 	mu    sync.Mutex
 	inner context.Context // what does the work; nil until it is needed
 	stop  context.CancelCauseFunc
@@ -28,6 +29,9 @@ type loading struct {
 // need makes the context that does the work. It must be what answers every question but that for the mark, or the answer could be of one of the
 // contexts around: the context package asks by Value for what it has made.
 func (l *loading) need() context.Context {
+	if l.made.Load() {
+		return l.inner
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.inner == nil {
@@ -35,6 +39,7 @@ func (l *loading) need() context.Context {
 		if l.ended {
 			l.stop(l.cause)
 		}
+		l.made.Store(true)
 	}
 	return l.inner
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,5 +120,41 @@ func TestLoadIsOverWhenItsContextIs(t *testing.T) {
 		for _, stop := range stops {
 			stop()
 		}
+	}
+}
+
+// The context may be looked at for the first time by many, while it ends: all see the same.
+func TestContextThatManyLookAt(t *testing.T) {
+	for range 500 {
+		var others sync.WaitGroup
+		c, err := cache.New(func(ctx context.Context, key int) (int, error) {
+			var first atomic.Pointer[<-chan struct{}]
+			for range 3 {
+				others.Go(func() {
+					ended := ctx.Err() != nil
+					done := ctx.Done()
+					if !first.CompareAndSwap(nil, &done) {
+						assert.Equal(t, *first.Load(), done)
+					}
+					select {
+					case <-done:
+					default:
+						assert.False(t, ended, "Err before Done")
+					}
+					child, cancel := context.WithCancel(ctx)
+					defer cancel()
+					<-child.Done()
+					assert.Error(t, ctx.Err())
+					assert.Equal(t, context.Cause(ctx), context.Cause(child))
+				})
+			}
+			return key, nil
+		}, inline)
+		require.NoError(t, err)
+		others.Go(func() { assert.NoError(t, c.Set(1, 5)) })
+		_, err = c.Do(context.Background(), 1)
+		require.NoError(t, err)
+		others.Wait()
+		require.NoError(t, c.Close())
 	}
 }
