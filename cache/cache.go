@@ -17,9 +17,10 @@ type Cache[K comparable, V any] struct {
 	c core[K, K, V]
 }
 
-// New makes a Cache over load. load is called on a goroutine of the cache (but see Config.LoadInline), for one request at a time, by as many at once as there are keys missed. Its context
-// has the values of the context of the caller that began the load, and neither its deadline nor its end: it is cancelled when all who wait for the
-// load have gone (unless Config.FinishLoads), when a Set makes it needless, and by Close. A value that it returns beside an error is dropped.
+// New makes a Cache over load. load is called on a goroutine of the cache (but see Config.LoadInline), for one request at a time, by as many at once as
+// there are keys missed. Its context has the values of the context of the caller that began the load, and neither its deadline nor its end: it is
+// cancelled when all who wait for the load have gone (unless Config.FinishLoads), when a Set makes it needless, and by Close. A value that it returns beside
+// an error is dropped.
 //
 // The cache starts nothing: goroutines exist only while something is loaded or swept. Call Close when it is no longer needed.
 func New[K comparable, V any](load Func[K, V], cfg Config, opts ...Option) (*Cache[K, V], error) {

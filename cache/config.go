@@ -27,7 +27,9 @@ const (
 //	                                   load; serve the old value if   │
 //	                                   that fails                     gone
 type Config struct {
-	// Size is the largest number of entries. Default: DefaultSize; no bound if MaxWeight is set, which excludes Size.
+	// Size is the largest number of entries. Default: DefaultSize; no bound if MaxWeight is set, which excludes Size. Who writes evicts what is too much.
+	// Of writes at the same time some may leave that to the next call that looks for a value or writes: a few hundred entries for each
+	// processor at most, by which a cache that rests may stay above its size, or its weight.
 	Size int
 
 	// MaxWeight bounds the sum of the weights of the entries instead of their number. It needs WithWeight. It bounds what WithWeight says: the
@@ -82,7 +84,8 @@ type Config struct {
 	// LoadInline lets a caller of Do whose context can never end (its Done is nil, as that of context.Background) run the load that it begins on its own
 	// goroutine, which saves about half of what a miss costs. Others join that load and leave it as ever, and its context ends as ever. What differs is
 	// for that caller alone: it returns when the load function and OnLoad have returned, also if Set or Close have given its answer
-	// before, which it then gets; and if the load function calls runtime.Goexit, that ends it. Not for bulk loaders. Default: a goroutine for each load.
+	// before, which it then gets; a panic in OnLoad goes to it; and if either function calls runtime.Goexit, that ends it. Not for bulk
+	// loaders. Default: a goroutine for each load.
 	LoadInline bool
 
 	// MaxBulk is the largest number of keys in a call of the bulk loader. NewBulk and NewKeyedBulk only. Default: no bound.

@@ -50,9 +50,10 @@
 //
 // # Cost
 //
-// A hit is one look-up in the store below, and a check or two: it allocates nothing and takes no lock. go test -bench Hit shows it beside the bare
-// store's. A miss costs a goroutine, which Config.LoadInline saves where it can, and some small objects. No goroutine runs while nothing is loaded or swept; what has expired or is invalid is
-// swept by one that a write or an Invalidate starts.
+// A hit is one look-up in the store below, and a check or two: it allocates nothing and takes no lock, but for the few that find the notes of reads full,
+// which see to the bookkeeping of the eviction. go test -bench Hit shows it beside the bare store's. A miss costs a goroutine, which Config.LoadInline saves
+// where it can, and some small objects. No goroutine runs while nothing is loaded or swept, but for the moment that such bookkeeping takes; what has expired
+// or is invalid is swept by one that a write or an Invalidate starts.
 //
 // The context of a load has the values of the caller's that began it. A load that asks its own cache for what waits for itself gets
 // ErrReentrant, as far as the contexts show it; two loads that wait for each other by way of callers apart do wait until the callers give up.
