@@ -238,3 +238,55 @@ func TestContextThatUsesTheCache(t *testing.T) {
 		assert.Equal(t, 1001, value)
 	})
 }
+
+// A Goexit in the hook ends the caller that runs the load, as its documentation says; the load is over all the same.
+func TestGoexitInTheHookOfAnInlineLoad(t *testing.T) {
+	cfg := cache.Config{LoadInline: true, OnLoad: func(cache.LoadEvent) { runtime.Goexit() }}
+	bubble(t, cfg, func(t *testing.T, c *intCache, m *model) {
+		out := async(context.Background(), c.Do, 1)
+		joined := async(t.Context(), c.Do, 1)
+		assert.Equal(t, 1001, (<-joined).value)
+		pending(t, out)
+		assert.Zero(t, c.Stats().Loading)
+		want(t, c, 1, 1001)
+	})
+}
+
+// Loads that wait for each other by way of callers apart are ended by Close, though each runs on the goroutine of one that cannot leave.
+func TestCloseEndsInlineLoadsThatWaitForEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c *intCache
+		c, err := cache.New(func(_ context.Context, key int) (int, error) {
+			time.Sleep(ms)
+			return c.Do(context.Background(), 1-key)
+		}, inline)
+		require.NoError(t, err)
+		outs := []<-chan outcome{async(context.Background(), c.Do, 0), async(context.Background(), c.Do, 1)}
+		time.Sleep(time.Second)
+		pending(t, outs...)
+		require.NoError(t, c.Close())
+		for _, out := range outs {
+			assert.Equal(t, cache.ErrClosed, (<-out).err)
+		}
+	})
+}
+
+// A failing inline load is rescued by the old value as any other, for all who wait; so it is when the cache is closed meanwhile.
+func TestRescueOfAnInlineLoad(t *testing.T) {
+	cfg := cache.Config{LoadInline: true, TTL: time.Second, StaleIfError: time.Hour}
+	bubble(t, cfg, func(t *testing.T, c *intCache, m *model) {
+		want(t, c, 1, 1001)
+		m.set(func(m *model) { m.err, m.deaf = errModel, true })
+		for _, end := range []func(){func() {}, func() { assert.NoError(t, c.Close()) }} {
+			time.Sleep(3 * time.Second)
+			outs := []<-chan outcome{async(context.Background(), c.Do, 1), async(t.Context(), c.Do, 1)}
+			end()
+			for _, out := range outs {
+				o := <-out
+				require.NoError(t, o.err)
+				assert.Equal(t, 1001, o.value)
+			}
+		}
+		assert.EqualValues(t, 4, c.Stats().Rescued)
+	})
+}
