@@ -21,10 +21,11 @@ type engine[K comparable, Req, V any] struct {
 	books *bookkeeper
 }
 
-// bookkeeper is otter's executor: it decides who does the bookkeeping of the eviction when reads or writes have to be taken note of. So many times for each write it is
-// whoever finds it to be done: usually the writer, and next a hit that finds the notes of reads full. Then hardly a read goes unnoticed, which is worth a per cent of hits. It costs less than
-// a goroutine each time where all processors are busy, and more where an idle one could have taken it over. Beyond that, as long as there are only hits, a goroutine does it, and what is
-// read until it has caught up goes unnoticed: otherwise every hit would take several times as long.
+// bookkeeper is otter's executor: it decides who does the bookkeeping of the eviction when reads or writes have to be taken note of. So many times for
+// each write it is whoever finds it to be done: usually the writer, and next a hit that finds the notes of reads full. Then hardly a read goes unnoticed,
+// which is worth a per cent of hits. It costs less than a goroutine each time where all processors are busy, and more where an idle one could have
+// taken it over. Beyond that, as long as there are only hits, a goroutine does it, and what is read until it has caught up goes unnoticed: otherwise
+// every hit would take several times as long.
 type bookkeeper struct {
 	_     [64]byte // alone on its cache line
 	turns atomic.Int32
