@@ -188,17 +188,17 @@ func BenchmarkLoadingHit(b *testing.B) {
 
 // BenchmarkLoadingReadThrough is BenchmarkReadThrough with caches that load what is missing.
 func BenchmarkLoadingReadThrough(b *testing.B) {
-	loadingReadThrough(b, context.Background(), append([]loader{inline}, loaders...))
+	loadingReadThrough(context.Background(), b, append([]loader{inline}, loaders...))
 }
 
 // BenchmarkLoadingReadThroughCancellable is BenchmarkLoadingReadThrough with a context that can be cancelled.
 func BenchmarkLoadingReadThroughCancellable(b *testing.B) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	loadingReadThrough(b, ctx, loaders)
+	loadingReadThrough(ctx, b, loaders)
 }
 
-func loadingReadThrough(b *testing.B, ctx context.Context, makers []loader) {
+func loadingReadThrough(ctx context.Context, b *testing.B, makers []loader) {
 	b.Helper()
 	keys := zipf(entries*20, 2)
 	for _, maker := range makers {
