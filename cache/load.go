@@ -74,9 +74,9 @@ func (c *core[K, Req, V]) run(f *flight[K, Req, V]) {
 		}
 		c.finish(f, &out, c.since(began))
 	}()
-	if f.loading.hasEnded() { // nobody needs it any more
+	if cause, ended := f.loading.hasEnded(); ended { // nobody needs it any more
 		returned = true
-		c.drop(f, context.Cause(&f.loading))
+		c.drop(f, cause)
 		return
 	}
 	value, err := c.call(f)

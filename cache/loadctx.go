@@ -71,11 +71,11 @@ func (l *loading) Value(key any) any {
 	return l.need().Value(key)
 }
 
-// hasEnded is Err without a context made for it.
-func (l *loading) hasEnded() bool {
+// hasEnded says whether the context has ended, and why, without making one for the answer.
+func (l *loading) hasEnded() (cause error, ended bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.ended
+	return l.cause, l.ended
 }
 
 // valuesOf is what the context that does the work is made of: the values alone.
